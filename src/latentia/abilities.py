@@ -1,0 +1,91 @@
+"""What a model may be able to do, beyond prior and likelihood; and how a refusal is worded."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from .batch import Batch, Batches
+from .errors import AbilityError
+
+Statistics = Mapping[str, Tensor]
+
+
+class Expectation(NamedTuple):
+    """What one E-step learns from a batch.
+
+    Arguments:
+        statistics: expected sufficient statistics under the exact posterior, summed over the rows with their
+            weights; float64; statistics of batches add up key by key while the parameters stay as they are.
+        log_prob: exact log p(x) of each row, nats, `(batch,)`, float64.
+    """
+
+    statistics: Statistics
+    log_prob: Tensor
+
+
+@runtime_checkable
+class HasPosterior(Protocol):
+    """Knows its exact posterior p(z|x)."""
+
+    def posterior(self, x: Tensor, observed: Tensor | None = None) -> Distribution: ...
+
+
+@runtime_checkable
+class HasLogProb(Protocol):
+    """Knows its exact log p(x), nats per row, `(batch,)`."""
+
+    def log_prob(self, x: Tensor, observed: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class HasUpdate(HasPosterior, HasLogProb, Protocol):
+    """Knows the closed-form M-step from additive expected statistics."""
+
+    def initialise(self, batches: Batches, start: str, seed: int) -> None:
+        """Choose parameters to start from; `start` is "auto", "k-means" or "random"."""
+        ...
+
+    def expect(self, batch: Batch) -> Expectation:
+        """The E-step on one batch."""
+        ...
+
+    def update(self, statistics: Statistics) -> None:
+        """The M-step: move the parameters to the maximum given the statistics of a whole pass."""
+        ...
+
+    def log_penalty(self) -> Tensor:
+        """log density of the parameters' prior, up to a constant, nats per data set; zero without one."""
+        ...
+
+
+def require(model: Any, ability: type, what: str, instead: str) -> None:
+    """Raise `AbilityError` unless the model has the ability; `instead` names what would do.
+
+    >>> require(object(), HasLogProb, "exact evidence", "evidence.importance")
+    Traceback (most recent call last):
+    ...
+    latentia.errors.AbilityError: exact evidence needs a model that knows its exact log p(x); object does not. Use evidence.importance.
+    """
+    if not isinstance(model, ability):
+        knows = _KNOWS[ability.__name__]
+        raise AbilityError(
+            f"{what} needs a model that {knows}; {type(model).__name__} does not. Use {instead}."
+        )
+
+
+def add_statistics(parts: Iterable[Statistics]) -> dict[str, Tensor]:
+    """Sum statistics key by key."""
+    total: dict[str, Tensor] = {}
+    for part in parts:
+        for key, value in part.items():
+            total[key] = total[key] + value if key in total else value
+    return total
+
+
+_KNOWS = {
+    "HasPosterior": "knows its exact posterior",
+    "HasLogProb": "knows its exact log p(x)",
+    "HasUpdate": "knows its closed-form update",
+}

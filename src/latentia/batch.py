@@ -1,0 +1,167 @@
+"""Rows of data, and how they are dealt out in minibatches."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of the data.
+
+    Arguments:
+        x: the values, in the user's units, `(batch, *event)`.
+        index: position of each row in the data set, `(batch,)`.
+        weight: how often each row counts, `(batch,)`; None is one each.
+        observed: True where a cell was observed, `(batch, *event)`; None is everywhere.
+        label: an integer label for each row, `(batch,)`.
+    """
+
+    x: Tensor
+    index: Tensor
+    weight: Tensor | None = None
+    observed: Tensor | None = None
+    label: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def weighted_sum(self, values: Tensor) -> Tensor:
+        """Sum of weight x value over the rows; `values` is `(batch,)`."""
+        return values.sum() if self.weight is None else (self.weight * values).sum()
+
+    def total_weight(self) -> Tensor:
+        """Sum of the row weights."""
+        return self.x.new_tensor(float(len(self))) if self.weight is None else self.weight.sum()
+
+
+class Batches:
+    """Data held on one device, dealt out in shuffled minibatches without end.
+
+    The order of an epoch depends on `seed` and the epoch's number alone, so the position in the data is
+    two integers, and a run can be taken up again anywhere.
+
+    Arguments:
+        x: all rows, `(rows, *event)`, any dtype; each batch is cast to `dtype`.
+        batch_size: rows per batch; the last batch of an epoch may be shorter.
+        weight, observed, label: see `Batch`, for all rows.
+        seed: of the order of the rows.
+        transform: applied to each batch's x, with the generators of whoever draws (stochastic binarisation).
+
+    >>> batches = Batches(torch.arange(5.).reshape(5, 1), batch_size=2, seed=0)
+    >>> [len(next(batches)) for _ in range(4)], batches.epoch
+    ([2, 2, 1, 2], 1)
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        *,
+        batch_size: int = 128,
+        weight: Tensor | None = None,
+        observed: Tensor | None = None,
+        label: Tensor | None = None,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+        transform: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        if x.shape[0] == 0:
+            raise DataError("The data have no rows. At least one row is needed.")
+        self.x, self.weight, self.observed, self.label = x, weight, observed, label
+        self.batch_size = max(1, min(int(batch_size), x.shape[0]))
+        self.seed, self.dtype, self.transform = int(seed), dtype, transform
+        self.epoch, self.row = 0, 0
+        self._order: Tensor | None = None
+        self._order_epoch = -1
+
+    @property
+    def n_rows(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one epoch."""
+        return -(-self.n_rows // self.batch_size)
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean row weight of the data set."""
+        return 1.0 if self.weight is None else float(self.weight.mean(dtype=torch.float64))
+
+    @property
+    def position(self) -> dict[str, int]:
+        """Where the next batch starts."""
+        return {"epoch": self.epoch, "row": self.row}
+
+    def seek(self, position: dict[str, int]) -> None:
+        """Go to a `position` that was read earlier."""
+        self.epoch, self.row = position["epoch"], position["row"]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        rows = self._epoch_order()[self.row : self.row + self.batch_size]
+        self.row += self.batch_size
+        if self.row >= self.n_rows:
+            self.epoch, self.row = self.epoch + 1, 0
+        return self._take(rows)
+
+    def one_pass(self) -> Iterator[Batch]:
+        """Every row once, in the data's own order; counts as one epoch."""
+        for start in range(0, self.n_rows, self.batch_size):
+            stop = min(start + self.batch_size, self.n_rows)
+            yield self._slice(start, stop)
+        self.epoch, self.row = self.epoch + 1, 0
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every row once, in the data's own order, leaving the position where it is."""
+        position = self.position
+        yield from self.one_pass()
+        self.seek(position)
+
+    def _epoch_order(self) -> Tensor:
+        if self._order is None or self._order_epoch != self.epoch:
+            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+            self._order = torch.randperm(self.n_rows, generator=generator).to(self.x.device)
+            self._order_epoch = self.epoch
+        return self._order
+
+    def _take(self, rows: Tensor) -> Batch:
+        pick = lambda t: None if t is None else t.index_select(0, rows)  # noqa: E731
+        batch = Batch(
+            self.x.index_select(0, rows), rows, pick(self.weight), pick(self.observed), pick(self.label)
+        )
+        return self._finish(batch)
+
+    def _slice(self, start: int, stop: int) -> Batch:
+        part = lambda t: None if t is None else t[start:stop]  # noqa: E731
+        index = torch.arange(start, stop, device=self.x.device)
+        return self._finish(
+            Batch(self.x[start:stop], index, part(self.weight), part(self.observed), part(self.label))
+        )
+
+    def _finish(self, batch: Batch) -> Batch:
+        x = batch.x.to(self.dtype)
+        if self.transform is not None:
+            x = self.transform(x)
+        weight = None if batch.weight is None else batch.weight.to(self.dtype)
+        return replace(batch, x=x, weight=weight)
+
+
+def as_batches(data: Any, **options: Any) -> Batches:
+    """`Batches` from a tensor, an array or `Batches` (returned as they are).
+
+    >>> as_batches([[0.0, 1.0]], batch_size=8).n_rows
+    1
+    """
+    if isinstance(data, Batches):
+        return data
+    if not isinstance(data, Tensor):
+        data = torch.as_tensor(data)
+    return Batches(data, **options)

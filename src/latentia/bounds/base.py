@@ -1,0 +1,46 @@
+"""What every bound returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.distributions import Categorical, Distribution
+
+from ..batch import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A bound on log p(x) of each row, and what it is made of.
+
+    Arguments:
+        value: the bound, nats per row, higher is better, constants kept, never averaged, `(batch,)`.
+        surrogate: what is differentiated, `(batch,)`; often the value itself.
+        parts: named parts, `(batch,)` each; for an ELBO, value = reconstruction - kl.
+        draws: for each sample the number whose mean (ELBO) or log-mean-exp (importance) is the value,
+            `(samples, batch)`; None where the value is exact.
+        shared: the part of global latents, counted once for the data set; None where there are none.
+    """
+
+    value: Tensor
+    surrogate: Tensor
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    draws: Tensor | None = None
+    shared: Tensor | None = None
+
+
+class Bound(Protocol):
+    """A small frozen object, called as `bound(model, posterior, batch)`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parts."""
+        ...
+
+    def __call__(self, model: Any, posterior: Any, batch: Batch) -> Terms: ...
+
+
+def enumerable(q: Distribution) -> bool:
+    """Whether the expectation under q is a short sum."""
+    return isinstance(q, Categorical)

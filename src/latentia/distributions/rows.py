@@ -1,0 +1,57 @@
+"""Noise that belongs to rows, turned into draws of a distribution whose first batch axis is the rows."""
+
+from functools import singledispatch
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, MultivariateNormal, Normal
+
+from ..errors import AbilityError
+
+if TYPE_CHECKING:
+    from ..randomness import RowNoise
+
+
+@singledispatch
+def from_noise(q: Distribution, noise: "RowNoise", n_samples: int) -> Tensor:
+    """Draws of q, `(n_samples, batch, *event)`, as a function of the noise of each row.
+
+    Any distribution of single cells that knows its inverse cdf serves; others are a row of this table.
+    """
+    try:
+        u = noise.uniform(n_samples, q.batch_shape[1:])
+        return q.icdf(u.to(q.mean.dtype))
+    except NotImplementedError:
+        raise AbilityError(
+            f"{type(q).__name__} has no inverse cdf, so its draws cannot be tied to rows. "
+            "Register it with latentia.distributions.from_noise."
+        ) from None
+
+
+@from_noise.register
+def _(q: Independent, noise: "RowNoise", n_samples: int) -> Tensor:
+    return from_noise(q.base_dist, noise, n_samples)
+
+
+@from_noise.register
+def _(q: Normal, noise: "RowNoise", n_samples: int) -> Tensor:
+    return q.loc + q.scale * noise.normal(n_samples, q.batch_shape[1:]).to(q.loc.dtype)
+
+
+@from_noise.register
+def _(q: MultivariateNormal, noise: "RowNoise", n_samples: int) -> Tensor:
+    eps = noise.normal(n_samples, q.batch_shape[1:] + q.event_shape).to(q.loc.dtype)
+    return q.loc + (q.scale_tril @ eps.unsqueeze(-1)).squeeze(-1)
+
+
+@from_noise.register
+def _(q: Bernoulli, noise: "RowNoise", n_samples: int) -> Tensor:
+    return (noise.uniform(n_samples, q.batch_shape[1:]) < q.probs).to(q.probs.dtype)
+
+
+@from_noise.register
+def _(q: Categorical, noise: "RowNoise", n_samples: int) -> Tensor:
+    u = noise.uniform(n_samples, q.batch_shape[1:]).unsqueeze(-1)
+    below = (q.probs.to(u.dtype).cumsum(-1)[..., :-1] <= u).sum(-1)
+    return torch.clamp(below, max=q.probs.shape[-1] - 1)

@@ -1,0 +1,105 @@
+"""A number about log p(x) that knows what it is."""
+
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+KINDS = ("exact", "lower", "upper")
+_SIGN = {"exact": "= ", "lower": ">= ", "upper": "<= "}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """log p(x) of some rows, or a bound on it: nats per row, higher is better, constants kept.
+
+    Arguments:
+        values: one number per row, nats, `(rows,)`, float64.
+        kind: "exact", "lower" or "upper": how the expectation of the number stands to log p(x).
+        method: how it was computed, for instance "importance".
+        n_samples: samples of z per row; 0 for a closed form.
+        row_mc_error: Monte Carlo standard error of each row's value, `(rows,)`; None where there is none.
+        ess: effective sample size of the importance weights of each row, 1 to n_samples, `(rows,)`.
+        weight: row weights, `(rows,)`; None is one each.
+        scope: "row", or "data set" where the evidence belongs to all rows together.
+        warning: a sentence, where the number should not be trusted as it stands; else "".
+
+    >>> print(Estimate(torch.tensor([-1.0, -3.0]), "exact", "closed form"))
+    log p(x) = -2.000 nats per row (closed form; rows +- 1.000, 2 rows)
+    """
+
+    values: Tensor
+    kind: str
+    method: str
+    n_samples: int = 0
+    row_mc_error: Tensor | None = None
+    ess: Tensor | None = None
+    weight: Tensor | None = None
+    scope: str = "row"
+    warning: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Weighted mean over the rows, nats per row."""
+        return float((self._share * self.values).sum())
+
+    @property
+    def mc_error(self) -> float:
+        """Monte Carlo standard error of the mean; what more samples of z would make smaller."""
+        if self.row_mc_error is None:
+            return 0.0
+        return float((self._share * self.row_mc_error).square().sum().sqrt())
+
+    @property
+    def row_error(self) -> float:
+        """Standard error of the mean over rows; what more rows would make smaller."""
+        n = len(self.values)
+        if n < 2:
+            return float("nan")
+        spread = (self._share * (self.values - self.mean).square()).sum()
+        return sqrt(float(spread) * float(self._share.square().sum()) * n / (n - 1))
+
+    @property
+    def total(self) -> float:
+        """Weighted sum over the rows, nats per data set."""
+        weight = torch.ones_like(self.values) if self.weight is None else self.weight
+        return float((weight * self.values).sum())
+
+    def bits_per_dimension(self, n_cells: int) -> float:
+        """-mean / (n_cells log 2): bits per dimension, lower is better; only for probabilities of integers."""
+        return -self.mean / (n_cells * log(2))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is worth writing down, ready for JSON."""
+        out: dict[str, Any] = {
+            "mean": self.mean,
+            "unit": f"nats per {self.scope}",
+            "kind": self.kind,
+            "method": self.method,
+            "n_samples": self.n_samples,
+            "mc_error": self.mc_error,
+            "row_error": self.row_error,
+            "rows": len(self.values),
+        }
+        if self.ess is not None:
+            out["ess_median"] = float(self.ess.median())
+        if self.warning:
+            out["warning"] = self.warning
+        return out
+
+    @property
+    def _share(self) -> Tensor:
+        if self.weight is None:
+            return torch.full_like(self.values, 1.0 / len(self.values))
+        return self.weight.to(self.values) / self.weight.to(self.values).sum()
+
+    def __str__(self) -> str:
+        details = [self.method if not self.n_samples else f"{self.method}, {self.n_samples} samples"]
+        if self.n_samples:
+            details.append(f"Monte Carlo +- {self.mc_error:.3f}")
+        if len(self.values) > 1:
+            details.append(f"rows +- {self.row_error:.3f}, {len(self.values)} rows")
+        text = f"log p(x) {_SIGN[self.kind]}{self.mean:.3f} nats per {self.scope} ({'; '.join(details)})"
+        return f"{text}\n{self.warning}" if self.warning else text

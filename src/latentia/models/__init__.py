@@ -1,0 +1,8 @@
+"""p(x, z), and nothing that infers."""
+
+from .base import Model
+from .finite import FiniteLatentModel
+from .latent_variable import LatentVariableModel
+from .priors import CategoricalPrior, StandardNormal
+
+__all__ = ["CategoricalPrior", "FiniteLatentModel", "LatentVariableModel", "Model", "StandardNormal"]

@@ -1,0 +1,117 @@
+"""A convolutional encoder and decoder that mirror each other."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .activations import activation as make_activation
+
+
+def _grid(size: int) -> int:
+    return -(-size // 4)  # two strides of two
+
+
+class ConvEncoder(nn.Module):
+    """Flat pixels -> two strided convolutions -> a dense layer -> n_out numbers.
+
+    Arguments:
+        image_shape: (height, width) or (height, width, channels); pixels come flat in this order.
+        n_out: size of the output.
+        channels: of the two convolutions.
+        n_hidden: units of the dense layer.
+        activation: name of the activation.
+
+    >>> ConvEncoder((28, 20), 3)(__import__("torch").zeros(5, 560)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        n_out: int,
+        channels: Sequence[int] = (32, 64),
+        n_hidden: int = 256,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.height, self.width, self.depth = _parts(image_shape)
+        first, second = channels
+        flat = second * _grid(self.height) * _grid(self.width)
+        self.layers = nn.Sequential(
+            nn.Conv2d(self.depth, first, 3, stride=2, padding=1),
+            make_activation(activation),
+            nn.Conv2d(first, second, 3, stride=2, padding=1),
+            make_activation(activation),
+            nn.Flatten(),
+            nn.Linear(flat, n_hidden),
+            make_activation(activation),
+            nn.Linear(n_hidden, n_out),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        image = x.reshape(-1, self.height, self.width, self.depth).movedim(-1, 1)
+        return self.layers(image)
+
+
+class ConvDecoder(nn.Module):
+    """n_in numbers -> a dense layer -> two transposed convolutions -> `n_raw` raw numbers for each flat pixel.
+
+    Arguments:
+        n_in: size of the input.
+        image_shape: (height, width) or (height, width, channels) of the output.
+        n_raw: raw numbers per pixel and channel; the output is `(rows, n_raw x pixels)`.
+        channels, n_hidden, activation: as for `ConvEncoder`.
+
+    >>> ConvDecoder(3, (28, 20), n_raw=2)(__import__("torch").zeros(5, 3)).shape
+    torch.Size([5, 1120])
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        image_shape: Sequence[int],
+        n_raw: int = 1,
+        channels: Sequence[int] = (32, 64),
+        n_hidden: int = 256,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.height, self.width, self.depth = _parts(image_shape)
+        self.n_raw = n_raw
+        first, second = channels
+        self.grid = (_grid(self.height), _grid(self.width))
+        self.dense = nn.Sequential(
+            nn.Linear(n_in, n_hidden),
+            make_activation(activation),
+            nn.Linear(n_hidden, second * self.grid[0] * self.grid[1]),
+            make_activation(activation),
+        )
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
+            make_activation(activation),
+            nn.ConvTranspose2d(first, n_raw * self.depth, 4, stride=2, padding=1, bias=False),
+        )
+        self.pixels = PixelBias(n_raw * self.height * self.width * self.depth)
+
+    def forward(self, z: Tensor) -> Tensor:
+        grid = self.dense(z).reshape(len(z), -1, *self.grid)
+        image = self.up(grid)[..., : self.height, : self.width]
+        image = image.reshape(len(z), self.n_raw, self.depth, self.height, self.width).movedim(2, -1)
+        return self.pixels(image.reshape(len(z), -1))
+
+
+class PixelBias(nn.Module):
+    """A bias of its own for each output cell, where the marginal fit of the pixels begins."""
+
+    def __init__(self, n_cells: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(n_cells))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
+
+def _parts(image_shape: Sequence[int]) -> tuple[int, int, int]:
+    height, width, depth = (*image_shape, 1)[:3]
+    return int(height), int(width), int(depth)

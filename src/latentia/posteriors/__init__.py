@@ -1,0 +1,7 @@
+"""q(z|x): whatever has parameters that are not in p(x, z)."""
+
+from .amortized import Amortized
+from .base import Posterior
+from .exact import Exact
+
+__all__ = ["Amortized", "Exact", "Posterior"]

@@ -1,0 +1,178 @@
+"""Two kinds of random numbers: a stream of a run's own, and noise that belongs to a row.
+
+`torch.distributions` takes no generator, so a run's stream is swapped in for the process's generators and
+given back on every exit. At evaluation a row's noise comes from the seed and the row's content, so that a
+row scores the same whatever stands beside it, in any order and any chunk.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15, odd: the increment of SplitMix64
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+
+class Stream:
+    """A random state of a run's own, used between `with stream:` and its end.
+
+    >>> before = torch.get_rng_state()
+    >>> with Stream(0): first = torch.rand(1)
+    >>> with Stream(0): again = torch.rand(1)
+    >>> bool(first == again), torch.equal(before, torch.get_rng_state())
+    (True, True)
+    """
+
+    def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self._outer: list[Tensor] | None = None
+        outer = self._read()
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(seed)
+        self._own = self._read()
+        self._write(outer)
+
+    def __enter__(self) -> "Stream":
+        self._outer = self._read()
+        self._write(self._own)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._own = self._read()
+        outer, self._outer = self._outer, None
+        if outer is not None:
+            self._write(outer)
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Give the process's generators back for a while, around a callback of the user's."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+    def state(self) -> list[Tensor]:
+        """The generators' states, CPU first, as byte tensors."""
+        return self._read() if self._outer is not None else self._own
+
+    def restore(self, states: list[Tensor]) -> None:
+        """Go to a `state` read earlier."""
+        self._own = states
+        if self._outer is not None:
+            self._write(states)
+
+    def _read(self) -> list[Tensor]:
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        elif self.device.type == "mps":
+            states.append(torch.mps.get_rng_state())
+        return states
+
+    def _write(self, states: list[Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        if self.device.type == "cuda" and len(states) > 1:
+            torch.cuda.set_rng_state(states[1], self.device)
+        elif self.device.type == "mps" and len(states) > 1:
+            torch.mps.set_rng_state(states[1])
+
+
+class RowNoise:
+    """Noise that is a function of the seed, the row's content, the draw's number and the cell.
+
+    Arguments:
+        x: the rows, `(batch, *event)`.
+        seed: of the noise.
+        first: number of the first sample that will be asked for; a chunk of samples starts there.
+    """
+
+    def __init__(self, x: Tensor, seed: int, first: int = 0) -> None:
+        self.keys, self.first, self.draws = row_keys(x, seed), first, 0
+
+    def uniform(self, n_samples: int, shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """Uniform on the open interval (0, 1), `(n_samples, batch, *shape)`, float64."""
+        size = prod(shape)
+        sample = torch.arange(self.first, self.first + n_samples, device=self.keys.device)
+        cell = torch.arange(size, device=self.keys.device)
+        counter = (sample[:, None, None] << 32) + cell + (self.draws << 56)
+        self.draws += 1
+        bits = _mix(_mix(counter * _GOLDEN) + self.keys[None, :, None])
+        unit = (_shift(bits, 11).to(torch.float64) + 0.5) * 2.0**-53
+        return unit.reshape(n_samples, len(self.keys), *shape)
+
+    def normal(self, n_samples: int, shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """Standard normal, `(n_samples, batch, *shape)`, float64."""
+        return torch.special.ndtri(self.uniform(n_samples, shape))
+
+
+_ROW_NOISE: ContextVar[RowNoise | None] = ContextVar("row_noise", default=None)
+
+
+@contextmanager
+def row_noise(x: Tensor, seed: int, first: int = 0) -> Iterator[RowNoise]:
+    """Inside, `draw` takes its noise from the rows `x` and the `seed`."""
+    token = _ROW_NOISE.set(RowNoise(x, seed, first))
+    try:
+        noise = _ROW_NOISE.get()
+        assert noise is not None
+        yield noise
+    finally:
+        _ROW_NOISE.reset(token)
+
+
+def current_row_noise() -> RowNoise | None:
+    """The noise of the rows being evaluated, or None while learning."""
+    return _ROW_NOISE.get()
+
+
+def draw(q: Distribution, n_samples: int) -> Tensor:
+    """Samples z from q(z|x), `(n_samples, batch, *latent)`; with a gradient where q allows one.
+
+    >>> q = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
+    >>> with row_noise(torch.eye(3), seed=0): z = draw(q, 2)
+    >>> z.shape
+    torch.Size([2, 3])
+    """
+    noise = _ROW_NOISE.get()
+    if noise is not None:
+        from .distributions import from_noise
+
+        return from_noise(q, noise, n_samples)
+    if q.has_rsample:
+        return q.rsample(torch.Size((n_samples,)))
+    return q.sample(torch.Size((n_samples,)))
+
+
+def row_keys(x: Tensor, seed: int) -> Tensor:
+    """One 64-bit key for each row from its content and the seed, `(batch,)`; the same in float32 and float64.
+
+    >>> x = torch.eye(3)
+    >>> torch.equal(row_keys(x, 0)[1], row_keys(x[1:], 0)[0])
+    True
+    """
+    flat = x.detach().reshape(x.shape[0], -1).to(torch.float64) + 0.0  # -0.0 and 0.0 are one value
+    cell = torch.arange(1, flat.shape[1] + 1, device=x.device)
+    coefficient = _mix(cell * _GOLDEN) | 1
+    bits = _mix(flat.contiguous().view(torch.int64))
+    return _mix((bits * coefficient).sum(1) + _mix(torch.tensor(seed, device=x.device) * _GOLDEN + 1))
+
+
+def _shift(h: Tensor, n: int) -> Tensor:
+    return (h >> n) & ((1 << (64 - n)) - 1)
+
+
+def _mix(h: Tensor) -> Tensor:
+    """The finalizer of SplitMix64 (Steele, Lea, Flood 2014) on int64, which wraps as uint64 does."""
+    h = (h ^ _shift(h, 30)) * _MIX_1
+    h = (h ^ _shift(h, 27)) * _MIX_2
+    return h ^ _shift(h, 31)
