@@ -12,9 +12,19 @@ _HOMES = {
     "load": "estimators",
     "fit": "learn",
 }
-_PACKAGES = ("models", "posteriors", "families", "networks", "bounds", "learn", "evidence", "data", "estimators")
+_PACKAGES = (
+    "models",
+    "posteriors",
+    "families",
+    "networks",
+    "bounds",
+    "learn",
+    "evidence",
+    "data",
+    "estimators",
+)
 
-__all__ = ["__version__", *_HOMES, *_PACKAGES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES, *_PACKAGES]
 
 
 def __getattr__(name: str) -> Any:

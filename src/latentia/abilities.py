@@ -70,9 +70,7 @@ def require(model: Any, ability: type, what: str, instead: str) -> None:
     """
     if not isinstance(model, ability):
         knows = _KNOWS[ability.__name__]
-        raise AbilityError(
-            f"{what} needs a model that {knows}; {type(model).__name__} does not. Use {instead}."
-        )
+        raise AbilityError(f"{what} needs a model that {knows}; {type(model).__name__} does not. Use {instead}.")
 
 
 def add_statistics(parts: Iterable[Statistics]) -> dict[str, Tensor]:

@@ -134,17 +134,13 @@ class Batches:
 
     def _take(self, rows: Tensor) -> Batch:
         pick = lambda t: None if t is None else t.index_select(0, rows)  # noqa: E731
-        batch = Batch(
-            self.x.index_select(0, rows), rows, pick(self.weight), pick(self.observed), pick(self.label)
-        )
+        batch = Batch(self.x.index_select(0, rows), rows, pick(self.weight), pick(self.observed), pick(self.label))
         return self._finish(batch)
 
     def _slice(self, start: int, stop: int) -> Batch:
         part = lambda t: None if t is None else t[start:stop]  # noqa: E731
         index = torch.arange(start, stop, device=self.x.device)
-        return self._finish(
-            Batch(self.x[start:stop], index, part(self.weight), part(self.observed), part(self.label))
-        )
+        return self._finish(Batch(self.x[start:stop], index, part(self.weight), part(self.observed), part(self.label)))
 
     def _finish(self, batch: Batch) -> Batch:
         x = batch.x.to(self.dtype)

@@ -25,9 +25,7 @@ class Conditional(nn.Module):
     (torch.Size([5, 2]), torch.Size([3]))
     """
 
-    def __init__(
-        self, network: nn.Module, family: Family, input_shape: Sequence[int], *, joint: bool = False
-    ) -> None:
+    def __init__(self, network: nn.Module, family: Family, input_shape: Sequence[int], *, joint: bool = False) -> None:
         super().__init__()
         self.network, self.family = network, family
         self.input_shape, self.joint = tuple(input_shape), joint

@@ -82,9 +82,7 @@ class Normal(Family):
     name = "normal"
     bounded_above = False
 
-    def __init__(
-        self, event_shape: Sequence[int], scale: float | str = "network", floor: float = 0.0
-    ) -> None:
+    def __init__(self, event_shape: Sequence[int], scale: float | str = "network", floor: float = 0.0) -> None:
         super().__init__(event_shape)
         self.scale, self.floor = scale, float(floor)
         if isinstance(scale, str) and scale not in ("network", "one", "per-feature"):

@@ -12,7 +12,6 @@ from math import prod
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15, odd: the increment of SplitMix64
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
@@ -120,7 +119,7 @@ _ROW_NOISE: ContextVar[RowNoise | None] = ContextVar("row_noise", default=None)
 
 @contextmanager
 def row_noise(x: Tensor, seed: int, first: int = 0) -> Iterator[RowNoise]:
-    """Inside, `draw` takes its noise from the rows `x` and the `seed`."""
+    """Inside, `distributions.draw` takes its noise from the rows `x` and the `seed`."""
     token = _ROW_NOISE.set(RowNoise(x, seed, first))
     try:
         noise = _ROW_NOISE.get()
@@ -133,24 +132,6 @@ def row_noise(x: Tensor, seed: int, first: int = 0) -> Iterator[RowNoise]:
 def current_row_noise() -> RowNoise | None:
     """The noise of the rows being evaluated, or None while learning."""
     return _ROW_NOISE.get()
-
-
-def draw(q: Distribution, n_samples: int) -> Tensor:
-    """Samples z from q(z|x), `(n_samples, batch, *latent)`; with a gradient where q allows one.
-
-    >>> q = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
-    >>> with row_noise(torch.eye(3), seed=0): z = draw(q, 2)
-    >>> z.shape
-    torch.Size([2, 3])
-    """
-    noise = _ROW_NOISE.get()
-    if noise is not None:
-        from .distributions import from_noise
-
-        return from_noise(q, noise, n_samples)
-    if q.has_rsample:
-        return q.rsample(torch.Size((n_samples,)))
-    return q.sample(torch.Size((n_samples,)))
 
 
 def row_keys(x: Tensor, seed: int) -> Tensor:

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, kl_divergence
 
 from ..batch import Batch
+from ..distributions import draw
 from ..errors import AbilityError, ParameterError, choose
-from ..randomness import draw
 from .base import Terms, enumerable
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..batch import Batch
+from ..distributions import draw
 from ..errors import AbilityError, ParameterError
-from ..randomness import draw
 from .base import Terms
 
 

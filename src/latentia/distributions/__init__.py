@@ -5,6 +5,14 @@ from .discretised import Discretised
 from .interval import log_interval
 from .reconstruction import CrossEntropy
 from .rescaled import Rescaled
-from .rows import from_noise
+from .rows import draw, from_noise
 
-__all__ = ["ContinuousBernoulli", "CrossEntropy", "Discretised", "Rescaled", "from_noise", "log_interval"]
+__all__ = [
+    "ContinuousBernoulli",
+    "CrossEntropy",
+    "Discretised",
+    "Rescaled",
+    "draw",
+    "from_noise",
+    "log_interval",
+]

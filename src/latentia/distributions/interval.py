@@ -20,16 +20,19 @@ def log_interval(base: Distribution, lower: Tensor, upper: Tensor) -> Tensor:
     raise AbilityError(f"The mass of an interval is not known for {type(base).__name__}. Use a normal likelihood.")
 
 
-@log_interval.register
+@log_interval.register(ContinuousBernoulli)
 def _(base: ContinuousBernoulli, lower: Tensor, upper: Tensor) -> Tensor:
     return base.log_mass(lower, upper)
 
 
-@log_interval.register
+@log_interval.register(Normal)
 def _(base: Normal, lower: Tensor, upper: Tensor) -> Tensor:
     a, b = (lower - base.loc) / base.scale, (upper - base.loc) / base.scale
     right = a + b > 0
-    a, b = torch.where(right, -b, a), torch.where(right, -a, b)  # both ends to the left, where log_ndtr is exact
+    a, b = (
+        torch.where(right, -b, a),
+        torch.where(right, -a, b),
+    )  # both ends to the left, where log_ndtr is exact
     width = b - a
     narrow = width < 0.02
     wide_a = torch.where(narrow, b - 1, a)

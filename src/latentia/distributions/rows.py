@@ -1,20 +1,34 @@
 """Noise that belongs to rows, turned into draws of a distribution whose first batch axis is the rows."""
 
 from functools import singledispatch
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, MultivariateNormal, Normal
 
 from ..errors import AbilityError
+from ..randomness import RowNoise, current_row_noise
 
-if TYPE_CHECKING:
-    from ..randomness import RowNoise
+
+def draw(q: Distribution, n_samples: int) -> Tensor:
+    """Samples z from q(z|x), `(n_samples, batch, *latent)`; with a gradient where q allows one.
+
+    >>> from latentia.randomness import row_noise
+    >>> q = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
+    >>> with row_noise(torch.eye(3), seed=0): z = draw(q, 2)
+    >>> z.shape
+    torch.Size([2, 3])
+    """
+    noise = current_row_noise()
+    if noise is not None:
+        return from_noise(q, noise, n_samples)
+    if q.has_rsample:
+        return q.rsample(torch.Size((n_samples,)))
+    return q.sample(torch.Size((n_samples,)))
 
 
 @singledispatch
-def from_noise(q: Distribution, noise: "RowNoise", n_samples: int) -> Tensor:
+def from_noise(q: Distribution, noise: RowNoise, n_samples: int) -> Tensor:
     """Draws of q, `(n_samples, batch, *event)`, as a function of the noise of each row.
 
     Any distribution of single cells that knows its inverse cdf serves; others are a row of this table.
@@ -29,29 +43,29 @@ def from_noise(q: Distribution, noise: "RowNoise", n_samples: int) -> Tensor:
         ) from None
 
 
-@from_noise.register
-def _(q: Independent, noise: "RowNoise", n_samples: int) -> Tensor:
+@from_noise.register(Independent)
+def _(q: Independent, noise: RowNoise, n_samples: int) -> Tensor:
     return from_noise(q.base_dist, noise, n_samples)
 
 
-@from_noise.register
-def _(q: Normal, noise: "RowNoise", n_samples: int) -> Tensor:
+@from_noise.register(Normal)
+def _(q: Normal, noise: RowNoise, n_samples: int) -> Tensor:
     return q.loc + q.scale * noise.normal(n_samples, q.batch_shape[1:]).to(q.loc.dtype)
 
 
-@from_noise.register
-def _(q: MultivariateNormal, noise: "RowNoise", n_samples: int) -> Tensor:
+@from_noise.register(MultivariateNormal)
+def _(q: MultivariateNormal, noise: RowNoise, n_samples: int) -> Tensor:
     eps = noise.normal(n_samples, q.batch_shape[1:] + q.event_shape).to(q.loc.dtype)
     return q.loc + (q.scale_tril @ eps.unsqueeze(-1)).squeeze(-1)
 
 
-@from_noise.register
-def _(q: Bernoulli, noise: "RowNoise", n_samples: int) -> Tensor:
+@from_noise.register(Bernoulli)
+def _(q: Bernoulli, noise: RowNoise, n_samples: int) -> Tensor:
     return (noise.uniform(n_samples, q.batch_shape[1:]) < q.probs).to(q.probs.dtype)
 
 
-@from_noise.register
-def _(q: Categorical, noise: "RowNoise", n_samples: int) -> Tensor:
+@from_noise.register(Categorical)
+def _(q: Categorical, noise: RowNoise, n_samples: int) -> Tensor:
     u = noise.uniform(n_samples, q.batch_shape[1:]).unsqueeze(-1)
     below = (q.probs.to(u.dtype).cumsum(-1)[..., :-1] <= u).sum(-1)
     return torch.clamp(below, max=q.probs.shape[-1] - 1)

@@ -30,9 +30,7 @@ class FiniteLatentModel(Model):
 
     latent_shape = ()
 
-    def __init__(
-        self, prior: CategoricalPrior, likelihood: Conditional, scaling: Scaling | None = None
-    ) -> None:
+    def __init__(self, prior: CategoricalPrior, likelihood: Conditional, scaling: Scaling | None = None) -> None:
         super().__init__(scaling)
         self.prior_module, self.conditional = prior, likelihood
         self.event_shape = likelihood.event_shape

@@ -20,9 +20,7 @@ class MLP(nn.Module):
     torch.Size([3, 2])
     """
 
-    def __init__(
-        self, n_in: int, n_out: int, hidden: Sequence[int] = (256, 256), activation: str = "relu"
-    ) -> None:
+    def __init__(self, n_in: int, n_out: int, hidden: Sequence[int] = (256, 256), activation: str = "relu") -> None:
         super().__init__()
         sizes = [n_in, *hidden, n_out]
         if any(int(size) < 1 for size in sizes):

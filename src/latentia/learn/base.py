@@ -1,0 +1,88 @@
+"""What every learner is: `init` and `step` over the same models, State to carry on, Info to look at."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..batch import Batches
+from ..bounds import Bound
+
+
+@dataclass
+class State:
+    """What must be carried on from step to step, and is written to checkpoints.
+
+    Arguments:
+        step: steps done.
+        tensors: whatever tensors the learner needs again (optimiser moments, best parameters), by name.
+        numbers: whatever else it needs again, ready for JSON.
+        auxiliaries: modules that are neither p nor q (critics, baselines); None where there are none.
+        handles: live objects rebuilt by `init` and filled by `restore` (optimisers); never written.
+    """
+
+    step: int = 0
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
+    auxiliaries: nn.Module | None = None
+    handles: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What is worth looking at after one step; tensors stay on the device until the loop reads them in bulk.
+
+    Arguments:
+        bound: sum over the rows of weight x bound, nats, 0-dimensional; the true bound, not the objective.
+        parts: the same for each named part.
+        weight: sum of the row weights, 0-dimensional.
+        loss: the scalar that was descended, 0-dimensional; None for a closed-form step.
+        rows: rows used.
+        done: the learner's own stop rule is met.
+        status: why, in a sentence, when done.
+    """
+
+    bound: Tensor
+    parts: Mapping[str, Tensor]
+    weight: Tensor
+    loss: Tensor | None
+    rows: int
+    done: bool = False
+    status: str = ""
+
+
+class Learner(ABC):
+    """Alternates the two moves: tighten q, improve p.
+
+    A learner is built with its posterior and its objective, draws as many batches as one move needs, and says by
+    which bound its work is judged.
+    """
+
+    posterior: nn.Module
+    bound: Bound
+    name: str
+    dtype: torch.dtype = torch.float32  # of the parameters and the data while learning
+    can_be_captured: bool = False
+
+    @abstractmethod
+    def check(self, model: Any) -> None:
+        """Raise `AbilityError`, naming the learners that would do, unless it can learn this model."""
+
+    @abstractmethod
+    def init(self, model: Any, batches: Batches) -> State:
+        """Choose where to start; may move the model's parameters (k-means, data-dependent starts)."""
+
+    @abstractmethod
+    def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
+        """One move."""
+
+    def snapshot(self, state: State) -> State:
+        """The state with all that lives in `handles` written into `tensors` and `numbers`."""
+        return state
+
+    def restore(self, state: State, saved: State) -> State:
+        """A state from `init`, filled with what `snapshot` wrote."""
+        return State(saved.step, dict(saved.tensors), dict(saved.numbers), state.auxiliaries, state.handles)
