@@ -66,7 +66,7 @@ def require(model: Any, ability: type, what: str, instead: str) -> None:
     >>> require(object(), HasLogProb, "exact evidence", "evidence.importance")
     Traceback (most recent call last):
     ...
-    latentia.errors.AbilityError: exact evidence needs a model that knows its exact log p(x); object does not. Use evidence.importance.
+    latentia.errors.AbilityError: exact evidence needs a model that knows its exact log p(x); object does not. ...
     """
     if not isinstance(model, ability):
         knows = _KNOWS[ability.__name__]

@@ -51,7 +51,8 @@ class Batches:
         batch_size: rows per batch; the last batch of an epoch may be shorter.
         weight, observed, label: see `Batch`, for all rows.
         seed: of the order of the rows.
-        transform: applied to each batch's x, with the generators of whoever draws (stochastic binarisation).
+        transform: applied to each batch's x as `transform(x, noise_seed)` (stochastic binarisation).
+        noise_seed: None draws the transform's noise anew in every epoch; a seed ties it to each row's content.
 
     >>> batches = Batches(torch.arange(5.).reshape(5, 1), batch_size=2, seed=0)
     >>> [len(next(batches)) for _ in range(4)], batches.epoch
@@ -68,13 +69,15 @@ class Batches:
         label: Tensor | None = None,
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
-        transform: Callable[[Tensor], Tensor] | None = None,
+        transform: Callable[[Tensor, int | None], Tensor] | None = None,
+        noise_seed: int | None = None,
     ) -> None:
         if x.shape[0] == 0:
             raise DataError("The data have no rows. At least one row is needed.")
         self.x, self.weight, self.observed, self.label = x, weight, observed, label
         self.batch_size = max(1, min(int(batch_size), x.shape[0]))
         self.seed, self.dtype, self.transform = int(seed), dtype, transform
+        self.noise_seed = noise_seed
         self.epoch, self.row = 0, 0
         self._order: Tensor | None = None
         self._order_epoch = -1
@@ -145,7 +148,7 @@ class Batches:
     def _finish(self, batch: Batch) -> Batch:
         x = batch.x.to(self.dtype)
         if self.transform is not None:
-            x = self.transform(x)
+            x = self.transform(x, self.noise_seed)
         weight = None if batch.weight is None else batch.weight.to(self.dtype)
         return replace(batch, x=x, weight=weight)
 

@@ -39,6 +39,7 @@ class Conditional(nn.Module):
         n_axes = len(self.input_shape)
         lead = x.shape[: x.ndim - n_axes]
         raw = self.network(x.reshape(-1, *self.input_shape) if len(lead) != 1 else x)
+        raw = raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw  # densities stay in float32
         distribution = self.family(raw.reshape(*lead, self.family.n_raw, *self.event_shape))
         if self.joint and not distribution.event_shape:
             return Independent(distribution, len(self.event_shape), validate_args=False)

@@ -1,5 +1,9 @@
 """Who moves, when; and the one loop."""
 
+from .amortized import AmortizedVI
 from .base import Info, Learner, State
+from .loop import Loop, Progress, fit
+from .objective import Objective
+from .optimisers import Schedule
 
-__all__ = ["Info", "Learner", "State"]
+__all__ = ["AmortizedVI", "Info", "Learner", "Loop", "Objective", "Progress", "Schedule", "State", "fit"]

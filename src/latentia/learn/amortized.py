@@ -1,0 +1,108 @@
+"""Amortised variational inference: Algorithm 1 of the AEVB paper."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+
+from ..batch import Batches
+from ..bounds import Bound, Elbo
+from ..errors import AbilityError, ParameterError
+from .base import Info, Learner, State
+from .guard import guard
+from .objective import Objective
+from .optimisers import MakeOptimizer, Schedule, load_optimizer, make_optimizer, optimizer_tensors, set_rate
+
+
+class AmortizedVI(Learner):
+    """One gradient step of encoder and model together, on the bound of one minibatch.
+
+    Arguments:
+        posterior: q(z|x), usually `posteriors.Amortized`.
+        bound: what is reported, and, through the objective, descended.
+        objective: KL weight and its warm-up.
+        optimizer: a name in `torch.optim`, or a function of the list of parameters.
+        learning_rate: of the optimiser; ignored where `optimizer` is a function.
+        schedule: of the learning rate.
+        gradient_clip: largest Euclidean norm of the gradient; None leaves it alone.
+
+    Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, Algorithm 1.
+
+    >>> from latentia.posteriors import Exact
+    >>> AmortizedVI(Exact(), learning_rate=1e-3).name
+    'amortized'
+    """
+
+    name = "amortized"
+    can_be_captured = True
+
+    def __init__(
+        self,
+        posterior: nn.Module,
+        *,
+        bound: Bound | None = None,
+        objective: Objective | None = None,
+        optimizer: MakeOptimizer = "adam",
+        learning_rate: float = 1e-3,
+        schedule: Schedule | None = None,
+        gradient_clip: float | None = None,
+    ) -> None:
+        self.posterior = posterior
+        self.bound: Bound = Elbo() if bound is None else bound
+        self.objective = Objective() if objective is None else objective
+        self.optimizer, self.learning_rate = optimizer, learning_rate
+        self.schedule = Schedule() if schedule is None else schedule
+        self.gradient_clip = gradient_clip
+        if gradient_clip is not None and not gradient_clip > 0:
+            raise ParameterError(f"gradient_clip={gradient_clip} cannot be used. Use a positive number or None.")
+        self.objective.check(self.bound)
+
+    def check(self, model: Any) -> None:
+        if not callable(getattr(model, "likelihood", None)) or not callable(getattr(model, "prior", None)):
+            raise AbilityError(
+                f"AmortizedVI needs a model with prior() and likelihood(z); {type(model).__name__} lacks one. "
+                "Derive from models.Model."
+            )
+        if not any(p.requires_grad for module in (model, self.posterior) for p in module.parameters()):
+            raise AbilityError(f"{type(model).__name__} has no parameters that a gradient could move. Use ExactEM.")
+
+    def init(self, model: Any, batches: Batches) -> State:
+        parameters = [*model.parameters(), *self.posterior.parameters()]
+        optimizer = make_optimizer(self.optimizer, parameters, self.learning_rate)
+        weight = torch.tensor(self.objective.weight_at(0), device=batches.x.device, dtype=batches.dtype)
+        handles = {
+            "optimizer": optimizer,
+            "rates": [group["lr"] for group in optimizer.param_groups],
+            "kl_weight": weight,
+            "mean_weight": batches.mean_weight,
+        }
+        return State(handles=handles)
+
+    def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
+        batch, optimizer = next(batches), state.handles["optimizer"]
+        if state.step <= self.objective.warm_up:
+            state.handles["kl_weight"].fill_(self.objective.weight_at(state.step))
+        if self.schedule.moves:
+            set_rate(optimizer, state.handles["rates"], self.schedule(state.step))
+        terms = self.bound(model, self.posterior, batch)
+        loss = self.objective(terms, batch, state.handles["kl_weight"], state.handles["mean_weight"])
+        guard(loss, model, self.posterior, self.bound, batch, state.step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.gradient_clip is not None:
+            clip_grad_norm_(optimizer.param_groups[0]["params"], self.gradient_clip)
+        optimizer.step()
+        state.step += 1
+        parts = {name: batch.weighted_sum(part.detach()) for name, part in terms.parts.items()}
+        bound = batch.weighted_sum(terms.value.detach())
+        return state, Info(bound, parts, batch.total_weight(), loss.detach(), len(batch))
+
+    def snapshot(self, state: State) -> State:
+        return State(state.step, optimizer_tensors(state.handles["optimizer"]), dict(state.numbers))
+
+    def restore(self, state: State, saved: State) -> State:
+        load_optimizer(state.handles["optimizer"], saved.tensors)
+        weight = state.handles["kl_weight"]
+        weight.fill_(self.objective.weight_at(saved.step))
+        return State(saved.step, numbers=dict(saved.numbers), handles=state.handles)

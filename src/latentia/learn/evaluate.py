@@ -1,0 +1,42 @@
+"""The bound of held-out rows under fixed noise."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from ..batch import Batches
+from ..bounds import Bound
+from ..randomness import row_noise
+
+
+@contextmanager
+def evaluating(*modules: nn.Module) -> Iterator[None]:
+    """Inside, modules are in evaluation mode and no gradient is kept; their modes are given back on every exit."""
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in zip(modules, modes):
+            module.train(mode)
+
+
+def held_out_bound(
+    model: nn.Module, posterior: nn.Module, bound: Bound, batches: Batches, seed: int
+) -> dict[str, float]:
+    """Weighted mean of the bound and its parts over all rows, nats per row, with each row's own noise."""
+    total = torch.zeros(2 + len(bound.names), dtype=torch.float64)
+    with evaluating(model, posterior):
+        for batch in batches.in_order():
+            with row_noise(batch.x, seed):
+                terms = bound(model, posterior, batch)
+            values = [terms.value, *(terms.parts[name] for name in bound.names if name in terms.parts)]
+            sums = [batch.weighted_sum(value.double()) for value in values]
+            total[: len(sums)] += torch.stack(sums).cpu()
+            total[-1] += batch.total_weight().double().cpu()
+    mean = (total / total[-1]).tolist()
+    return dict(zip(("bound", *bound.names), mean))

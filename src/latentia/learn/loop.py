@@ -1,0 +1,418 @@
+"""The one loop."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._version import __version__
+from ..batch import Batches, as_batches
+from ..devices import pick_device, pick_dtype
+from ..errors import NonFiniteError, ParameterError
+from ..fitted import Fit, load_modules, module_tensors
+from ..randomness import Stream
+from .base import Info, Learner, State
+from .checkpoints import Checkpoint, latest_checkpoint, named, save_checkpoint, under
+from .evaluate import held_out_bound
+from .guard import explain
+from .stopping import EarlyStopping, Signals
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit stands, for whoever watches it.
+
+    Arguments:
+        step, epoch: done so far; `epochs` is the most there will be.
+        bound, parts: mean over the running epoch, nats per row.
+        held_out: the last held-out bound, nats per row; None before the first.
+        rows_per_second: of learning, since the fit began or was resumed.
+        seconds_left: at this speed, if nothing stops it earlier.
+        epoch_ended: whether this is an epoch's last word.
+    """
+
+    step: int
+    epoch: int
+    epochs: int
+    bound: float
+    parts: dict[str, float]
+    held_out: float | None
+    rows_per_second: float
+    seconds_left: float
+    epoch_ended: bool = False
+
+
+Callback = Callable[["Loop"], bool | None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a fit may go, and where it writes.
+
+    Arguments:
+        max_epochs: epochs (for exact EM: passes).
+        max_steps: steps; None for no limit.
+        max_time: seconds, those before a resume included; None for no limit.
+        patience: evaluations of the held-out bound without improvement; None never stops early.
+        restore_best: end with the weights of the best held-out bound instead of the last ones.
+        checkpoints: folder for them; None writes none.
+        checkpoint_every: seconds between checkpoints, which are written at the end of an epoch.
+    """
+
+    max_epochs: int = 100
+    max_steps: int | None = None
+    max_time: float | None = None
+    patience: int | None = None
+    restore_best: bool = True
+    checkpoints: Path | None = None
+    checkpoint_every: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_epochs", "max_steps", "max_time", "patience"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ParameterError(f"{name}={value} cannot be used. Use a positive number.")
+
+
+class Loop:
+    """One fit while it runs; callbacks are handed this and read it.
+
+    Arguments:
+        model, learner: what is learnt, and by whom.
+        batches, validation: the data, dealt out; validation None evaluates nothing.
+        limits: how far.
+        seed: of all random numbers.
+        callbacks: called at the end of every epoch as `callback(loop)`, outside the run's random stream; True stops.
+        progress: called with a `Progress` about ten times a second.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        learner: Learner,
+        batches: Batches,
+        validation: Batches | None,
+        limits: Limits,
+        *,
+        seed: int,
+        autocast: bool = False,
+        callbacks: Sequence[Callback] = (),
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.model, self.learner, self.batches, self.validation = model, learner, batches, validation
+        self.limits, self.seed, self.callbacks, self.progress = limits, seed, callbacks, progress
+        self.autocast = autocast
+        self.posterior = learner.posterior
+        self.history: list[dict[str, Any]] = []
+        self.stopping = EarlyStopping(limits.patience, getattr(getattr(learner, "objective", None), "warm_up", 0))
+        self.stream = Stream(seed, batches.x.device)
+        self.state = State()
+        self.sums: Tensor = torch.zeros(0)
+        self.best: dict[str, Tensor] | None = None
+        self.held_out: float | None = None
+        self.status, self.over, self.signal = "", False, ""
+        self.seconds, self.rows = 0.0, 0
+        self._resumed_steps = 0
+
+    # --- running -----------------------------------------------------------------------------------------------
+
+    def run(self, resume: bool = False) -> Fit:
+        """Learn until a limit, the stop rule, the learner or a signal ends it."""
+        with Signals().caught() as signals, self.stream:
+            self._begin(resume)
+            while not self.over:
+                self._one_step()
+                if signals.received is not None:
+                    self._stop(f"Stopped by {signals.name}; it can be resumed.", signals.name)
+            self._end()
+        return self._fit()
+
+    def _begin(self, resume: bool) -> None:
+        self.started = self.shown = self.saved = time.perf_counter()
+        self.model.train()
+        self.posterior.train()
+        self.state = self.learner.init(self.model, self.batches)
+        saved = latest_checkpoint(self.limits.checkpoints) if resume and self.limits.checkpoints else None
+        if saved is not None:
+            self._restore(saved)
+            self._check_limits()
+
+    def _one_step(self) -> None:
+        epoch = self.batches.epoch
+        try:
+            with torch.autocast(self.batches.x.device.type, torch.bfloat16) if self.autocast else nullcontext():
+                self.state, info = self.learner.step(self.model, self.batches, self.state)
+        except NonFiniteError as error:
+            self._fail(error)
+            raise
+        self._add(info)
+        self.rows += info.rows
+        if info.done:
+            self._stop(info.status)
+        if self.batches.epoch != epoch or info.done:
+            self._end_epoch(epoch + 1)
+        self._check_limits()
+        self._show(False)
+
+    def _check_limits(self) -> None:
+        limits = self.limits
+        if self.batches.epoch >= limits.max_epochs:
+            self._stop(f"Reached max_epochs={limits.max_epochs}.")
+        elif limits.max_steps is not None and self.state.step >= limits.max_steps:
+            self._stop(f"Reached max_steps={limits.max_steps}.")
+        elif limits.max_time is not None and self.elapsed >= limits.max_time:
+            self._stop(f"Reached max_time={limits.max_time:g} seconds.")
+
+    def _stop(self, status: str, signal: str = "") -> None:
+        if not self.over:
+            self.over, self.status, self.signal = True, status, signal
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of learning, those before a resume included."""
+        return self.seconds + time.perf_counter() - self.started
+
+    # --- sums of the running epoch -----------------------------------------------------------------------------
+
+    def _add(self, info: Info) -> None:
+        self.part_names = tuple(info.parts)
+        values = torch.stack([info.bound, *info.parts.values(), info.weight]).double()
+        self.sums = values if not self.sums.numel() else self.sums + values
+
+    def _means(self) -> tuple[float, dict[str, float]]:
+        if not self.sums.numel():
+            return float("nan"), {}
+        numbers = (self.sums[:-1] / self.sums[-1]).tolist()
+        return numbers[0], dict(zip(self.part_names, numbers[1:]))
+
+    # --- ends of epochs ----------------------------------------------------------------------------------------
+
+    def _end_epoch(self, epoch: int) -> None:
+        bound, parts = self._means()
+        if not isfinite(bound) and self.batches.x.device.type != "cpu":
+            self._fail(self._late_failure())
+        common = {"step": self.state.step, "epoch": epoch}
+        times = {"rows_per_second": self.speed, "seconds": self.elapsed}
+        self.history.append({**common, "split": "train", "bound": bound, **parts, **self._settings(), **times})
+        if self.validation is not None:
+            self._evaluate(common)
+        for callback in self.callbacks:
+            with self.stream.outside():
+                if callback(self):
+                    self._stop("Stopped by a callback.")
+        self._show(True)
+        self.sums = torch.zeros(0)
+        if self.stopping.over:
+            self._stop(f"The held-out bound had not risen for {self.stopping.patience} epochs.")
+        if self.limits.checkpoints and time.perf_counter() - self.saved >= self.limits.checkpoint_every:
+            self.save()
+
+    def _settings(self) -> dict[str, float]:
+        objective = getattr(self.learner, "objective", None)
+        schedule = getattr(self.learner, "schedule", None)
+        out: dict[str, float] = {}
+        if objective is not None and not objective.is_bound:
+            out["kl_weight"] = objective.weight_at(self.state.step - 1)
+        if schedule is not None and schedule.moves:
+            out["learning_rate"] = self.learner.learning_rate * schedule(self.state.step - 1)  # type: ignore[attr-defined]
+        return out
+
+    def _evaluate(self, common: dict[str, Any]) -> None:
+        assert self.validation is not None
+        with self.stream.outside():
+            means = held_out_bound(self.model, self.posterior, self.learner.bound, self.validation, self.seed)
+        self.held_out = means["bound"]
+        self.history.append({**common, "split": "validation", **means, "seconds": self.elapsed})
+        if self.stopping.update(means["bound"], self.state.step) and self.limits.restore_best:
+            tensors = module_tensors(self.model, self.posterior)
+            self.best = {name: value.detach().clone() for name, value in tensors.items()}
+
+    @property
+    def speed(self) -> float:
+        """Rows per second of learning, since the fit began or was resumed."""
+        return self.rows / max(1e-9, time.perf_counter() - self.started)
+
+    def _show(self, epoch_ended: bool) -> None:
+        if self.progress is None or (not epoch_ended and time.perf_counter() - self.shown < 0.1):
+            return
+        self.shown = time.perf_counter()
+        bound, parts = self._means()
+        left = self.limits.max_epochs * self.batches.n_rows - self._rows_done()
+        seconds = left / max(self.speed, 1e-9)
+        if self.limits.max_time is not None:
+            seconds = min(seconds, self.limits.max_time - self.elapsed)
+        epoch = min(self.batches.epoch + (not epoch_ended), self.limits.max_epochs)
+        step, epochs = self.state.step, self.limits.max_epochs
+        report = Progress(step, epoch, epochs, bound, parts, self.held_out, self.speed, max(0.0, seconds), epoch_ended)
+        with self.stream.outside():
+            self.progress(report)
+
+    def _rows_done(self) -> int:
+        return self.batches.epoch * self.batches.n_rows + self.batches.row
+
+    # --- endings -----------------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        if self.limits.checkpoints:
+            self.save()
+        if self.signal:
+            return
+        if self.best is not None:
+            load_modules(self.best, self.model, self.posterior, Path("memory"))
+            self.status += f" The weights are those of the best held-out bound, at step {self.stopping.best_step}."
+        objective = getattr(self.learner, "objective", None)
+        if objective is not None:
+            self.status = f"{self.status} {objective.status(self.state.step)}".strip()
+
+    def _fail(self, error: NonFiniteError) -> None:
+        if self.best is not None:
+            load_modules(self.best, self.model, self.posterior, Path("memory"))
+        self.status = str(error)
+
+    def _late_failure(self) -> NonFiniteError:
+        batch = next(iter(self.batches.in_order()))
+        return NonFiniteError(explain(self.model, self.posterior, self.learner.bound, batch, self.state.step - 1))
+
+    def _fit(self) -> Fit:
+        self.model.eval()
+        self.posterior.eval()
+        return Fit(
+            self.model,
+            self.posterior,
+            self.history,
+            self.status,
+            self.seed,
+            self.state.step,
+            self.batches.epoch,
+            self.signal,
+            not self.signal,
+            {"latentia": __version__, "torch": str(torch.__version__)},
+        )
+
+    # --- checkpoints -------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write a checkpoint now."""
+        if self.limits.checkpoints is None:
+            return
+        kept = self.learner.snapshot(self.state)
+        tensors = {**module_tensors(self.model, self.posterior), **named("state", kept.tensors), "sums": self.sums}
+        tensors |= {f"random.{i}": value for i, value in enumerate(self.stream.state())}
+        tensors |= named("best", self.best or {})
+        if self.state.auxiliaries is not None:
+            tensors |= named("auxiliaries", self.state.auxiliaries.state_dict())
+        numbers = {
+            "position": self.batches.position,
+            "history": self.history,
+            "stopping": self.stopping.as_dict(),
+            "held_out": self.held_out,
+            "seconds": self.elapsed,
+            "numbers": kept.numbers,
+            "part_names": list(getattr(self, "part_names", ())),
+        }
+        save_checkpoint(self.limits.checkpoints, Checkpoint(self.state.step, tensors, numbers))
+        self.saved = time.perf_counter()
+
+    def _restore(self, saved: Checkpoint) -> None:
+        load_modules(saved.tensors, self.model, self.posterior, self.limits.checkpoints or Path("checkpoint"))
+        kept = State(saved.step, under("state", saved.tensors), saved.numbers["numbers"])
+        self.state = self.learner.restore(self.state, kept)
+        if self.state.auxiliaries is not None:
+            self.state.auxiliaries.load_state_dict(under("auxiliaries", saved.tensors))
+        self.batches.seek(saved.numbers["position"])
+        self.history = saved.numbers["history"]
+        stopping = saved.numbers["stopping"]
+        self.stopping = replace(EarlyStopping(**stopping), patience=self.limits.patience)
+        self.held_out, self.seconds = saved.numbers["held_out"], saved.numbers["seconds"]
+        self.part_names = tuple(saved.numbers["part_names"])
+        self.sums = saved.tensors["sums"].to(self.batches.x.device)
+        device = self.batches.x.device
+        self.best = {name: value.to(device) for name, value in under("best", saved.tensors).items()} or None
+        self.stream.restore([saved.tensors[f"random.{i}"] for i in range(len(under("random", saved.tensors)))])
+
+
+def fit(
+    model: nn.Module,
+    learner: Learner,
+    data: Any,
+    *,
+    validation: Any = None,
+    weight: Any = None,
+    batch_size: int = 128,
+    max_epochs: int = 100,
+    max_steps: int | None = None,
+    max_time: float | None = None,
+    patience: int | None = None,
+    restore_best: bool = True,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    precision: str | None = None,
+    transform: Callable[[Tensor, int | None], Tensor] | None = None,
+    checkpoints: str | Path | None = None,
+    checkpoint_every: float = 10.0,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    progress: Callable[[Progress], None] | None = None,
+) -> Fit:
+    """Learn a model: what to solve and how to solve it are two arguments of one verb.
+
+    Arguments:
+        model: p(x, z).
+        learner: with its posterior and its objective; which parameters it moves is its own business.
+        data: rows `(rows, *event)`, a tensor, an array or `Batches`, in the user's units.
+        validation: held-out rows, for early stopping and for the history.
+        weight: of each row, `(rows,)`.
+        batch_size: rows per batch.
+        max_epochs, max_steps, max_time, patience, restore_best, checkpoints, checkpoint_every: see `Limits`.
+        seed: of all random numbers; the process's own generators are left as they were.
+        device: "auto", "cpu", "cuda", "mps" or a torch device.
+        precision: "float32", "float64" or "bfloat16" (networks alone); None takes the learner's.
+        transform: of each batch, see `Batches`.
+        resume: go on from the newest checkpoint in `checkpoints`, if there is one.
+        callbacks: called at the end of every epoch as `callback(loop)`; True stops.
+        progress: called with a `Progress` about ten times a second.
+
+    Raises:
+        AbilityError: the learner cannot learn this model.
+        NonFiniteError: a loss stopped being a number.
+
+    >>> import latentia
+    >>> from latentia.learn import ExactEM
+    >>> from latentia.models import ProbabilisticPCA
+    >>> x = torch.randn(50, 3, dtype=torch.float64)
+    >>> latentia.fit(ProbabilisticPCA(3, 1), ExactEM(), x).finished
+    True
+    """
+    learner.check(model)
+    where = pick_device(device)
+    dtype = learner.dtype if precision is None else pick_dtype(precision)
+    model.to(device=where, dtype=dtype)
+    learner.posterior.to(device=where, dtype=dtype)
+    options: dict[str, Any] = {"batch_size": batch_size, "dtype": dtype, "transform": transform}
+    batches = _on(where, data, weight=_tensor(weight, where), seed=seed, **options)
+    held_out = (
+        None if validation is None else _on(where, validation, noise_seed=seed, **{**options, "batch_size": 1024})
+    )
+    folder = None if checkpoints is None else Path(checkpoints)
+    limits = Limits(max_epochs, max_steps, max_time, patience, restore_best, folder, checkpoint_every)
+    autocast = precision == "bfloat16"
+    loop = Loop(
+        model, learner, batches, held_out, limits, seed=seed, autocast=autocast, callbacks=callbacks, progress=progress
+    )
+    return loop.run(resume)
+
+
+def _on(device: torch.device, data: Any, **options: Any) -> Batches:
+    if isinstance(data, Batches):
+        return data
+    return as_batches(torch.as_tensor(data).to(device), **options)
+
+
+def _tensor(value: Any, device: torch.device) -> Tensor | None:
+    return None if value is None else torch.as_tensor(value).to(device)
