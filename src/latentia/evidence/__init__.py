@@ -1,0 +1,6 @@
+"""Numbers about log p(x), each an `Estimate` that knows what it is."""
+
+from .diagnostics import Units, active_units
+from .estimators import elbo, estimate, exact, importance
+
+__all__ = ["Units", "active_units", "elbo", "estimate", "exact", "importance"]

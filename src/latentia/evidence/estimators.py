@@ -1,0 +1,240 @@
+"""Estimators of log p(x): exact, elbo, importance.
+
+Each goes over the rows in chunks and over the samples in chunks; a row's noise belongs to the row and the seed, and
+its terms are added up in float64, so that the answer is the same in any chunking and any order.
+"""
+
+from collections.abc import Iterator
+from math import log
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..abilities import HasLogProb, require
+from ..batch import Batch, Batches, as_batches
+from ..bounds import Bound, Elbo, ImportanceWeighted
+from ..errors import AbilityError, ParameterError, choose
+from ..estimate import Estimate
+from ..learn.evaluate import evaluating
+from ..randomness import row_noise
+
+METHODS = ("elbo", "importance", "exact")
+CELLS_AT_ONCE = 2**23  # cells of x for all samples of a chunk; about 64 MB in float64
+POOR_ESS = 0.1
+
+
+def exact(model: Any, data: Any, *, weight: Tensor | None = None, chunk: int = 4096) -> Estimate:
+    """log p(x) of each row in closed form or by enumeration.
+
+    Arguments:
+        model: one that knows its log p(x).
+        data: rows in the user's units, an array, a tensor or `Batches`.
+        weight: of the rows, for the mean.
+        chunk: rows at once.
+
+    Raises:
+        AbilityError: the model does not know its log p(x), or has no density.
+
+    >>> from latentia.models import ProbabilisticPCA
+    >>> exact(ProbabilisticPCA(3, 1), torch.zeros(2, 3, dtype=torch.float64)).kind
+    'exact'
+    """
+    _require_density(model)
+    require(model, HasLogProb, "exact evidence", "evidence.importance (a lower bound) or evidence.elbo")
+    batches = _rows(model, data, weight, chunk)
+    with evaluating(model):
+        values = torch.cat([model.log_prob(batch.x, batch.observed).double().cpu() for batch in batches.in_order()])
+    return Estimate(values, "exact", "exact", weight=_weights(batches))
+
+
+def elbo(
+    model: Any,
+    posterior: Any,
+    data: Any,
+    *,
+    n_samples: int = 64,
+    seed: int = 0,
+    weight: Tensor | None = None,
+    chunk: int = 1024,
+    bound: Elbo | None = None,
+) -> Estimate:
+    """E_q[log p(x|z)] - KL(q || p) of each row, from `n_samples` draws; the KL in closed form where there is one.
+
+    Arguments:
+        model, posterior: p and q.
+        data: rows in the user's units.
+        n_samples: draws of z per row.
+        seed: of the noise.
+        weight: of the rows, for the mean.
+        chunk: rows at once.
+        bound: an `Elbo` to use instead, for its choice of the KL's estimator.
+
+    >>> from latentia.models import ProbabilisticPCA
+    >>> from latentia.posteriors import Exact
+    >>> elbo(ProbabilisticPCA(3, 1), Exact(), torch.zeros(2, 3, dtype=torch.float64)).kind
+    'lower'
+    """
+    make = lambda k: Elbo(k, kl=(bound or Elbo()).kl)  # noqa: E731
+    return _sampled(model, posterior, data, make, n_samples, seed, weight, chunk)
+
+
+def importance(
+    model: Any,
+    posterior: Any,
+    data: Any,
+    *,
+    n_samples: int = 1000,
+    seed: int = 0,
+    weight: Tensor | None = None,
+    chunk: int = 1024,
+) -> Estimate:
+    """log 1/k sum_i p(x, z_i) / q(z_i|x) of each row: a lower bound in expectation, log p(x) as k grows.
+
+    The Monte Carlo error of a row is the delta method's, sd(w) / (mean(w) sqrt(k)); with a poor effective sample size
+    neither it nor the value can be believed, and the estimate says so.
+
+    Arguments:
+        model, posterior: p and q.
+        data: rows in the user's units.
+        n_samples: k, draws of z per row.
+        seed, weight, chunk: as for `elbo`.
+
+    Source: Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
+
+    >>> from latentia.models import ProbabilisticPCA
+    >>> from latentia.posteriors import Exact
+    >>> x = torch.ones(2, 3, dtype=torch.float64)
+    >>> model = ProbabilisticPCA(3, 1)
+    >>> float((importance(model, Exact(), x).values - exact(model, x).values).abs().max()) < 1e-9
+    True
+    """
+    return _sampled(model, posterior, data, ImportanceWeighted, n_samples, seed, weight, chunk)
+
+
+def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any) -> Estimate:
+    """The estimator of that name: "elbo", "importance" or "exact"."""
+    choose("evidence", method, METHODS)
+    if method == "exact":
+        options = {key: value for key, value in options.items() if key in ("weight", "chunk")}
+        return exact(model, data, **options)
+    return {"elbo": elbo, "importance": importance}[method](model, posterior, data, **options)
+
+
+def _sampled(
+    model: Any, posterior: Any, data: Any, make: Any, n_samples: int, seed: int, weight: Tensor | None, chunk: int
+) -> Estimate:
+    _require_density(model)
+    if n_samples < 1:
+        raise ParameterError(f"n_samples={n_samples} is too small. At least one sample per row is needed.")
+    batches = _rows(model, data, weight, chunk)
+    log_mean = make is ImportanceWeighted
+    with evaluating(model, posterior):
+        rows = [
+            _Running(log_mean).over(_terms(model, posterior, batch, make, n_samples, seed)).result()
+            for batch in batches.in_order()
+        ]
+    values, errors, sizes = (torch.cat(column).cpu() for column in zip(*rows))
+    method = "importance" if log_mean else "elbo"
+    drawn = bool((errors > 0).any()) or n_samples == 1 or log_mean
+    ess = sizes if log_mean else None
+    text = _warning(ess, n_samples) if ess is not None else ""
+    return Estimate(
+        values,
+        "lower",
+        method,
+        n_samples if drawn else 0,
+        errors if drawn else None,
+        ess,
+        _weights(batches),
+        warning=text,
+    )
+
+
+def _terms(model: Any, posterior: Any, batch: Batch, make: Any, n_samples: int, seed: int) -> Iterator[Tensor]:
+    """Draws of the bound, `(samples, batch)` in float64, chunk of samples by chunk of samples."""
+    at_once = max(1, min(n_samples, CELLS_AT_ONCE // max(1, batch.x.numel())))
+    for first in range(0, n_samples, at_once):
+        size = min(at_once, n_samples - first)
+        bound: Bound = make(size)
+        with row_noise(batch.x, seed, first):
+            terms = bound(model, posterior, batch)
+        draws = terms.value.unsqueeze(0) if terms.draws is None else terms.draws
+        yield draws.double()
+        if terms.draws is None:
+            return
+
+
+class _Running:
+    """Sums over samples: of w and w^2 on the log scale (importance), or of the values themselves (ELBO)."""
+
+    def __init__(self, log_mean: bool) -> None:
+        self.log_mean, self.n = log_mean, 0
+        self.first: Tensor | None = None
+        self.second: Tensor | None = None
+        self.shift: Tensor | None = None
+
+    def over(self, chunks: Iterator[Tensor]) -> "_Running":
+        for draws in chunks:
+            self._add(draws)
+        return self
+
+    def _add(self, draws: Tensor) -> None:
+        self.n += len(draws)
+        if self.log_mean:
+            first, second = torch.logsumexp(draws, 0), torch.logsumexp(2 * draws, 0)
+            self.first = first if self.first is None else torch.logaddexp(self.first, first)
+            self.second = second if self.second is None else torch.logaddexp(self.second, second)
+            return
+        if self.shift is None:
+            self.shift = draws[0]  # the same first sample in every chunking
+        centred = draws - self.shift
+        first, second = centred.sum(0), centred.square().sum(0)
+        self.first = first if self.first is None else self.first + first
+        self.second = second if self.second is None else self.second + second
+
+    def result(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Value, Monte Carlo error and effective sample size of each row."""
+        assert self.first is not None and self.second is not None
+        n = self.n
+        if self.log_mean:
+            size = torch.exp(2 * self.first - self.second).nan_to_num(0.0).clamp(max=n)
+            relative = ((n / size.clamp_min(1e-300) - 1) / max(1, n - 1)).clamp_min(0).sqrt()
+            return self.first - log(n), relative, size
+        assert self.shift is not None
+        mean = self.first / n
+        variance = (self.second / n - mean.square()).clamp_min(0) / max(1, n - 1)
+        return self.shift + mean, variance.sqrt(), torch.full_like(mean, float(n))
+
+
+def _warning(ess: Tensor, n_samples: int) -> str:
+    poor = int((ess < POOR_ESS * n_samples).sum())
+    if not poor or n_samples == 1:
+        return ""
+    return (
+        f"Warning: {poor} of {len(ess)} rows have an effective sample size below a tenth of the {n_samples} samples "
+        f"(median {float(ess.median()):.1f}); for them the bound may be loose and its error too small. Use more samples."
+    )
+
+
+def _require_density(model: Any) -> None:
+    if not getattr(model, "is_density", True):
+        raise AbilityError(
+            "This model's likelihood is a reconstruction error (cross-entropy) and no density, so there is no log p(x). "
+            "Use likelihood='continuous-bernoulli' or binarize='stochastic' with likelihood='bernoulli'."
+        )
+
+
+def _rows(model: Any, data: Any, weight: Tensor | None, chunk: int) -> Batches:
+    like = next(model.parameters(), None)
+    dtype = torch.float64 if like is None else like.dtype
+    if isinstance(data, Batches):
+        return data
+    tensor = torch.as_tensor(data)
+    device = tensor.device if like is None else like.device
+    rows_at_once = max(1, min(chunk, CELLS_AT_ONCE // max(1, tensor[:1].numel())))
+    return as_batches(tensor.to(device), batch_size=rows_at_once, dtype=dtype, weight=weight)
+
+
+def _weights(batches: Batches) -> Tensor | None:
+    return None if batches.weight is None else batches.weight.double().cpu()
