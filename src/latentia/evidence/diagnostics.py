@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Independent, kl_divergence
 
 from ..batch import Batches
-from ..learn.evaluate import evaluating
+from ..bounds.evaluate import evaluating
 from .estimators import _rows
 
 ACTIVE = 0.01

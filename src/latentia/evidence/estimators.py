@@ -16,7 +16,7 @@ from ..batch import Batch, Batches, as_batches
 from ..bounds import Bound, Elbo, ImportanceWeighted
 from ..errors import AbilityError, ParameterError, choose
 from ..estimate import Estimate
-from ..learn.evaluate import evaluating
+from ..bounds.evaluate import evaluating
 from ..randomness import row_noise
 
 METHODS = ("elbo", "importance", "exact")

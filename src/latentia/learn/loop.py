@@ -19,7 +19,7 @@ from ..fitted import Fit, load_modules, module_tensors
 from ..randomness import Stream
 from .base import Info, Learner, State
 from .checkpoints import Checkpoint, latest_checkpoint, named, save_checkpoint, under
-from .evaluate import held_out_bound
+from ..bounds.evaluate import held_out_bound
 from .guard import explain
 from .stopping import EarlyStopping, Signals
 

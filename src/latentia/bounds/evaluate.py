@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ..batch import Batches
-from ..bounds import Bound
+from .base import Bound
 from ..randomness import row_noise
 
 

@@ -1,0 +1,216 @@
+"""From what the columns hold to a likelihood and a scaling, stated in words."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..binarise import Binarise
+from ..errors import DataError, ParameterError, choose
+from ..families import FAMILIES, Categorical, Family, Normal
+from ..scaling import Scaling
+
+LIKELIHOODS = ("auto", *FAMILIES)
+SCALES = ("auto", "none", "standard", "unit")
+FLOOR = 0.01  # least noise scale, as a share of the columns' standard deviation
+DENSITIES = ("normal", "continuous-bernoulli")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a model of these columns is made of.
+
+    Arguments:
+        kind: what the columns hold: "binary", "grey" (whole numbers from 0 to at most 255) or "real".
+        likelihood: name of the family.
+        scaling: between the user's units and the model's.
+        mean, sd: of each column, in the model's units, `(columns,)`.
+        floor: least scale of a normal likelihood, in the model's units; 0 for none.
+        sentences: the same in words.
+    """
+
+    kind: str
+    likelihood: str
+    scaling: Scaling
+    mean: np.ndarray
+    sd: np.ndarray
+    floor: float
+    sentences: tuple[str, ...]
+
+    def family(self, n_features: int, noise: float | str, n_categories: int = 2) -> Family:
+        """The family of the likelihood, for rows of `n_features` cells."""
+        if self.likelihood == "normal":
+            return Normal((n_features,), scale=noise, floor=self.floor)
+        if self.likelihood == "categorical":
+            return Categorical((n_features,), n_categories)
+        return FAMILIES[self.likelihood]((n_features,))
+
+
+def column_kind(x: np.ndarray) -> str:
+    """What the columns hold: "binary", "grey" or "real".
+
+    >>> column_kind(np.array([[0, 1], [1, 1]])), column_kind(np.array([[0, 16]])), column_kind(np.array([[0.5]]))
+    ('binary', 'grey', 'real')
+    """
+    low, high = x.min(), x.max()
+    if low < 0 or high > 255 or (x.dtype.kind == "f" and (x != np.floor(x)).any()):
+        return "real"
+    return "binary" if high <= 1 else "grey"
+
+
+def make_plan(
+    x: np.ndarray, likelihood: str, scale: str, weight: np.ndarray | None = None, columns: Sequence[str] | None = None
+) -> Plan:
+    """Choose likelihood and scaling for rows x `(rows, columns)`; raises `DataError` where they do not fit."""
+    choose("likelihood", likelihood, LIKELIHOODS)
+    kind = column_kind(x)
+    if likelihood == "auto":
+        likelihood = "bernoulli" if kind == "binary" else "normal"
+    discrete = kind == "grey" and likelihood in DENSITIES
+    scaling = make_scaling(
+        x, _scale_name(scale, kind, likelihood), weight, levels=discrete, closed=likelihood != "normal"
+    )
+    units = x if scaling.identity else scaling.to_model(torch.as_tensor(x, dtype=torch.float64)).numpy()
+    mean, sd = _moments(units, weight)
+    floor = 0.0 if discrete or likelihood != "normal" else FLOOR * float(sd[sd > 0].mean() if (sd > 0).any() else 1.0)
+    sentences = _sentences(kind, likelihood, scaling, floor, discrete)
+    return Plan(kind, likelihood, scaling, mean, sd, floor, sentences)
+
+
+def _scale_name(scale: str, kind: str, likelihood: str) -> str:
+    choose("scale", scale, SCALES)
+    if scale == "standard" and likelihood not in ("normal",):
+        raise ParameterError(
+            f"scale='standard' gives values outside [0, 1], where a {likelihood} likelihood has no density. "
+            "Use scale='unit', scale='none' or likelihood='normal'."
+        )
+    if scale != "auto":
+        return scale
+    if likelihood == "normal":
+        return "unit" if kind == "grey" else "standard"
+    return "unit" if kind == "grey" and likelihood in ("continuous-bernoulli", "cross-entropy") else "none"
+
+
+def make_scaling(
+    x: np.ndarray, scale: str, weight: np.ndarray | None = None, *, levels: bool = False, closed: bool = False
+) -> Scaling:
+    """The scaling of that name for rows x.
+
+    Arguments:
+        x: rows, user's units, `(rows, columns)`.
+        scale: "none"; "standard", each column to mean 0 and standard deviation 1; "unit", whole numbers by one map
+            for all columns and real columns each by its own, to [0, 1].
+        weight: of the rows, `(rows,)`.
+        levels: whether the values are integer levels, to be explained as such.
+        closed: whether the family lives on [0, 1], so that K levels share it out in K parts.
+    """
+    ends = _levels(x) if levels else None
+    if scale == "none":
+        return Scaling(levels=ends, text="none")
+    if scale == "standard":
+        mean, sd = _moments(x, weight)
+        return Scaling(
+            mean, np.where(sd > 0, sd, 1.0), levels=ends, text="standard (each column to mean 0, deviation 1)"
+        )
+    if column_kind(x) != "real":
+        low, high = ends or _levels(x)
+        if ends and closed:
+            return Scaling(
+                low - 0.5, high - low + 1, levels=ends, text=f"unit (({low:g}..{high:g}) shared out over [0, 1])"
+            )
+        return Scaling(low, max(high - low, 1), levels=ends, text=f"unit ({low:g}..{high:g} to [0, 1])")
+    low, high = x.min(0).astype(np.float64), x.max(0).astype(np.float64)
+    return Scaling(low, np.where(high > low, high - low, 1.0), text="unit (each column's range to [0, 1])")
+
+
+def _levels(x: np.ndarray) -> tuple[float, float]:
+    high = float(x.max())
+    return 0.0, 255.0 if high > 127 else max(high, 1.0)
+
+
+def _moments(x: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    x = x.astype(np.float64, copy=False)
+    if weight is not None:
+        keep = weight > 0
+        x, weight = x[keep], weight[keep]
+    mean = np.average(x, axis=0, weights=weight)
+    sd = np.sqrt(np.average(np.square(x - mean), axis=0, weights=weight))
+    constant = x.min(0) == x.max(0)
+    return np.where(constant, x[0], mean), np.where(constant, 0.0, sd)
+
+
+def _sentences(kind: str, likelihood: str, scaling: Scaling, floor: float, discrete: bool) -> tuple[str, ...]:
+    values = {"binary": "zeros and ones", "grey": "whole numbers from 0 to 255", "real": "real numbers"}[kind]
+    out = [f"The columns hold {values}; likelihood: {likelihood}; scaling: {scaling.text}."]
+    if discrete and scaling.levels is not None:
+        low, high = scaling.levels
+        out.append(
+            f"Dequantisation: exact; each level from {low:g} to {high:g} is given the mass of the interval of width one "
+            "around it, so that log p(x) is the log-probability of whole numbers."
+        )
+    if floor:
+        out.append(
+            f"The noise scale is at least {floor:.3g} model units: a normal density on noiseless values has no optimum."
+        )
+    return tuple(out)
+
+
+def check_support(x: np.ndarray, plan: Plan, family: Family, columns: Sequence[str] | None = None) -> None:
+    """Raise `DataError` where a value has no density under the likelihood."""
+    levels = plan.scaling.levels
+    if levels is None:
+        family.check(
+            x if plan.scaling.identity else plan.scaling.to_model(torch.as_tensor(x).double()).numpy(), columns
+        )
+        return
+    wrong = (x < levels[0]) | (x > levels[1]) | (x != np.floor(x))
+    if wrong.any():
+        row, cell = (int(i[0]) for i in np.nonzero(wrong))
+        name = columns[cell] if columns is not None else cell
+        raise DataError(
+            f"The model explains whole numbers from {levels[0]:g} to {levels[1]:g}; row {row}, column {name} holds "
+            f"{x[row, cell]:g}. Give the data in the units of the fit, or fit with likelihood='normal' on real numbers."
+        )
+
+
+def warn_constant(sd: np.ndarray, columns: Sequence[str] | None) -> None:
+    """One warning that names the constant columns, where there are some and not all cells are pixels at rest."""
+    constant = np.flatnonzero(sd == 0)
+    if not len(constant):
+        return
+    names = [str(columns[i]) if columns is not None else str(i) for i in constant[:8]]
+    more = f" and {len(constant) - len(names)} more" if len(constant) > len(names) else ""
+    warnings.warn(
+        f"{len(constant)} of {len(sd)} columns are constant ({', '.join(names)}{more}); they tell rows apart by nothing.",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def make_binarise(how: str | None, x: np.ndarray) -> Binarise | None:
+    """The transform of that name, from the range of x to coin flips; None for None."""
+    if how is None:
+        return None
+    kind = column_kind(x)
+    low, high = _levels(x) if kind == "grey" else (0.0, 1.0)
+    if kind == "real" and (x.min() < 0 or x.max() > 1):
+        raise DataError(
+            f"binarize={how!r} needs grey levels: values in [0, 1], or whole numbers from 0 to 255; the values reach from "
+            f"{x.min():g} to {x.max():g}. Rescale them first."
+        )
+    return Binarise(how, low, high)
+
+
+def numbers(plan: Plan) -> dict[str, Any]:
+    """What must be written down to build the same model again (the scaling's arrays are with the weights)."""
+    return {
+        "kind": plan.kind,
+        "likelihood": plan.likelihood,
+        "floor": plan.floor,
+        "levels": plan.scaling.levels,
+        "scaling": plan.scaling.text,
+        "sentences": list(plan.sentences),
+    }

@@ -1,0 +1,117 @@
+"""A fitted estimator as a run folder, and back."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..binarise import Binarise
+from ..errors import RunError
+from ..fitted import Fit, load_modules, read_record
+from ..history import from_csv
+from ..randomness import Stream
+from ..scaling import Scaling
+from ..storage import read_tensors
+from .base import LatentEstimator
+from .plan import Plan
+
+ESTIMATORS = {"VAE": "vae", "ProbabilisticPCA": "linear", "FactorAnalysis": "linear", "GaussianMixture": "mixture"}
+
+
+def save(estimator: LatentEstimator, folder: Path, **more: Any) -> None:
+    """Write run.json, weights.safetensors and history.csv; weights in the type they were learnt in."""
+    modules = (estimator.model_, estimator.posterior_)
+    try:
+        for module in modules:
+            module.to(estimator.dtype_)
+        record = {"estimator": type(estimator).__name__, "params": _json(estimator.get_params(deep=False))}
+        estimator.fit_.save(folder, **{**record, "learnt": estimator.describe(), **more})
+    finally:
+        for module in modules:
+            module.double()
+
+
+def load(path: str | Path) -> LatentEstimator:
+    """The estimator that was saved in a run folder; runs no code of the folder's.
+
+    Raises:
+        RunError: the folder is missing, damaged, newer than this version, or no estimator's.
+    """
+    folder = Path(path)
+    record = read_record(folder)
+    estimator = new_estimator(record, folder)
+    if "learnt" not in record:
+        raise RunError(f"{folder} holds a fit that has not ended. Finish it with `latentia resume {folder}`.")
+    try:
+        tensors = read_tensors(folder / "weights.safetensors")
+        _rebuild(estimator, record, tensors, folder)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder / 'run.json'} is damaged ({error!r}). Restore it from a copy, or fit again.") from None
+    return estimator
+
+
+def new_estimator(record: dict[str, Any], folder: Path) -> LatentEstimator:
+    """The unfitted estimator that a run was asked for."""
+    name = record.get("estimator")
+    if name not in ESTIMATORS:
+        raise RunError(f"{folder} holds no estimator of latentia's ({name!r}). Known: {', '.join(ESTIMATORS)}.")
+    cls = getattr(import_module(f".{ESTIMATORS[name]}", __package__), name)
+    known = set(cls._get_param_names())
+    params = {key: _tuple(value) for key, value in record.get("params", {}).items()}
+    strange = set(params) - known
+    if strange:
+        raise RunError(
+            f"{folder} asks {name} for {sorted(strange)}, which this version does not know. Update latentia."
+        )
+    return cls(**params)
+
+
+def _rebuild(estimator: Any, record: dict[str, Any], tensors: dict[str, torch.Tensor], folder: Path) -> None:
+    learnt = record["learnt"]
+    loc, scale = tensors.get("model.scaling.loc"), tensors.get("model.scaling.scale")
+    levels = tuple(learnt["levels"]) if learnt["levels"] else None
+    scaling = Scaling(
+        0.0 if loc is None else loc, 1.0 if scale is None else scale, levels=levels, text=learnt["scaling"]
+    )
+    n = int(learnt["n_features"])
+    zeros = np.zeros(n)
+    sentences = tuple(learnt["sentences"])
+    estimator.plan_ = Plan(learnt["kind"], learnt["likelihood"], scaling, zeros, zeros + 1, learnt["floor"], sentences)
+    estimator.n_features_in_, estimator.n_rows_in_ = n, int(learnt["n_rows"])
+    if learnt["columns"]:
+        estimator.feature_names_in_ = np.array(learnt["columns"], dtype=object)
+    if learnt["image_shape"]:
+        estimator.image_shape_ = tuple(learnt["image_shape"])
+    flips = learnt["binarise"]
+    estimator.binarise_ = None if flips is None else Binarise(**flips)
+    estimator.seed_ = int(learnt["seed"])
+    for key, value in learnt.get("more", {}).items():
+        setattr(estimator, key, value)
+    with Stream(0):
+        model, learner = estimator._make(estimator.plan_, n, estimator.n_rows_in_)
+    dtype = getattr(torch, learnt["precision"])
+    model.to(dtype), learner.posterior.to(dtype)
+    load_modules(tensors, model, learner.posterior, folder)
+    estimator.model_, estimator.learner_, estimator.posterior_ = model, learner, learner.posterior
+    history = folder / "history.csv"
+    rows = from_csv(history.read_text(encoding="utf-8")) if history.is_file() else []
+    estimator.fit_ = Fit(model, learner.posterior, rows, **record["fit"])
+    estimator._finish()
+
+
+def _json(params: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: list(value) if isinstance(value, (tuple, np.ndarray)) else _plain(value) for key, value in params.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if value is None or isinstance(value, (bool, int, float, str, list)) else None
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

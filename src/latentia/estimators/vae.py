@@ -1,0 +1,154 @@
+"""The variational autoencoder, as an estimator."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..binarise import Binarise
+from ..bounds import Elbo, ImportanceWeighted
+from ..conditional import Conditional
+from ..errors import ParameterError, choose
+from ..families import Normal
+from ..learn import AmortizedVI, Learner, Objective, Schedule
+from ..models import LatentVariableModel, Model, StandardNormal
+from ..networks import MLP, ConvDecoder, ConvEncoder
+from ..posteriors import Amortized
+from .base import LatentEstimator
+from .plan import Plan, check_support, make_binarise, make_plan
+
+
+class VAE(LatentEstimator):
+    """Variational autoencoder: p(x, z) = N(z; 0, I) p(x|z), learnt with an encoder q(z|x).
+
+    Arguments:
+        n_latent: size of z.
+        likelihood: "auto" (from what the columns hold), "normal", "bernoulli", "continuous-bernoulli", "categorical",
+            or "cross-entropy" (a reconstruction error, without evidence).
+        scale: "auto", "none", "standard" or "unit": the map to the model's units, a part of the density.
+        noise: scale of a normal likelihood: "per-feature", "one", "network", or a number (model units).
+        binarize: None, "stochastic" (coin flips, drawn anew every epoch) or "threshold", for grey levels.
+        network: "mlp" or "conv" (needs `image_shape`).
+        image_shape: (height, width) or (height, width, channels) of flat rows; None takes it from 3-D input.
+        hidden: sizes of the hidden layers of encoder and decoder.
+        activation: of the networks.
+        learner: "amortized".
+        bound: "elbo" or "importance-weighted", what is ascended.
+        n_samples: draws of z per row while learning.
+        kl_weight, kl_warm_up: weight of the KL, and steps in which it rises from 0 (the ELBO only).
+        max_epochs, max_time, batch_size: how long, seconds at most, rows per step.
+        optimizer, learning_rate, schedule, gradient_clip: see `learn.AmortizedVI`; schedule "constant", "cosine", "linear".
+        validation_fraction: share of rows held out for early stopping; 0 for none.
+        patience: epochs without a better held-out bound before it stops; None never.
+        device, precision: "auto", "cpu", "cuda", "mps"; "float32", "float64", "bfloat16".
+        warm_start: go on from the weights that are there.
+        random_state: seed; None draws one, without touching any global state.
+        verbose: 1 prints what was chosen and a line per epoch.
+
+    Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014.
+
+    >>> x = np.random.default_rng(0).normal(size=(64, 5))
+    >>> VAE(n_latent=2, hidden=(8,), max_epochs=2, random_state=0).fit_transform(x).shape
+    (64, 2)
+    """
+
+    _default_evidence = "importance"
+
+    def __init__(
+        self,
+        n_latent: int = 8,
+        *,
+        likelihood: str = "auto",
+        scale: str = "auto",
+        noise: float | str = "per-feature",
+        binarize: str | None = None,
+        network: str = "mlp",
+        image_shape: Sequence[int] | None = None,
+        hidden: Sequence[int] = (256, 256),
+        activation: str = "relu",
+        learner: str = "amortized",
+        bound: str = "elbo",
+        n_samples: int = 1,
+        kl_weight: float = 1.0,
+        kl_warm_up: int = 0,
+        max_epochs: int = 100,
+        max_time: float | None = None,
+        batch_size: int = 128,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        schedule: str = "constant",
+        gradient_clip: float | None = None,
+        validation_fraction: float = 0.1,
+        patience: int | None = 20,
+        device: str = "auto",
+        precision: str = "float32",
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_latent, self.likelihood, self.scale, self.noise = n_latent, likelihood, scale, noise
+        self.binarize, self.network, self.image_shape = binarize, network, image_shape
+        self.hidden, self.activation = hidden, activation
+        self.learner, self.bound, self.n_samples = learner, bound, n_samples
+        self.kl_weight, self.kl_warm_up = kl_weight, kl_warm_up
+        self.max_epochs, self.max_time, self.batch_size = max_epochs, max_time, batch_size
+        self.optimizer, self.learning_rate, self.schedule = optimizer, learning_rate, schedule
+        self.gradient_clip = gradient_clip
+        self.validation_fraction, self.patience = validation_fraction, patience
+        self.device, self.precision = device, precision
+        self.warm_start, self.random_state, self.verbose = warm_start, random_state, verbose
+
+    def _make_plan(self, x: np.ndarray, weight: np.ndarray | None) -> Plan:
+        plan = make_plan(x, self.likelihood, self.scale, weight)
+        self.n_categories_ = int(x.max()) + 1 if plan.likelihood == "categorical" else 0
+        family = plan.family(x.shape[1], self.noise, max(1, self.n_categories_))
+        check_support(x, plan, family, getattr(self, "feature_names_in_", None))
+        return plan
+
+    def _binarise(self, x: np.ndarray) -> Binarise | None:
+        return make_binarise(self.binarize, x)
+
+    def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
+        family = plan.family(n_features, self.noise, max(1, self.n_categories_))
+        encoder, decoder = self._networks(n_features, family.n_raw)
+        likelihood = Conditional(decoder, family, (self.n_latent,))
+        likelihood.start_at(torch.as_tensor(plan.mean), torch.as_tensor(plan.sd))
+        model = LatentVariableModel(StandardNormal(self.n_latent), likelihood, plan.scaling)
+        q = Amortized(Conditional(encoder, Normal((self.n_latent,), scale="network"), (n_features,), joint=True))
+        return model, self._make_learner(q, n_rows)
+
+    def _networks(self, n_features: int, n_raw: int) -> tuple[torch.nn.Module, torch.nn.Module]:
+        choose("network", self.network, ("mlp", "conv"))
+        n_latent, hidden = int(self.n_latent), tuple(self.hidden)
+        if self.network == "mlp":
+            encoder = MLP(n_features, 2 * n_latent, hidden, self.activation)
+            return encoder, MLP(n_latent, n_raw * n_features, hidden[::-1], self.activation)
+        shape = tuple(self.image_shape or getattr(self, "image_shape_", ()))
+        if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
+            raise ParameterError(
+                f"network='conv' needs image_shape=(height, width[, channels]) of {n_features} pixels; "
+                f"{shape or None} came. Give it, or use network='mlp'."
+            )
+        units = hidden[-1] if hidden else 256
+        encoder = ConvEncoder(shape, 2 * n_latent, n_hidden=units, activation=self.activation)
+        return encoder, ConvDecoder(n_latent, shape, n_raw, n_hidden=units, activation=self.activation)
+
+    def _make_learner(self, posterior: Amortized, n_rows: int) -> Learner:
+        choose("learner", self.learner, ("amortized",))
+        bounds = {"elbo": Elbo, "importance-weighted": ImportanceWeighted}
+        bound = bounds[choose("bound", self.bound, tuple(bounds))](self.n_samples)
+        steps = self.max_epochs * -(-n_rows // self.batch_size)
+        return AmortizedVI(
+            posterior,
+            bound=bound,
+            objective=Objective(self.kl_weight, self.kl_warm_up),
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            schedule=Schedule(self.schedule, n_steps=steps),
+            gradient_clip=self.gradient_clip,
+        )
+
+    def _loop_options(self) -> dict[str, Any]:
+        names = ("max_epochs", "max_time", "batch_size", "patience", "device", "precision")
+        return {name: getattr(self, name) for name in names}
