@@ -1,0 +1,21 @@
+"""Files and frames become arrays here; named data sets are found, fetched and read. Knows no model, and no torch."""
+
+from .arrays import from_array
+from .checks import check_rows, check_weight, to_numeric
+from .dataset import Dataset
+from .loading import load
+from .named import describe, fetch, names
+from .tables import from_frame
+
+__all__ = [
+    "Dataset",
+    "check_rows",
+    "check_weight",
+    "describe",
+    "fetch",
+    "from_array",
+    "from_frame",
+    "load",
+    "names",
+    "to_numeric",
+]
