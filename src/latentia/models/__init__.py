@@ -1,8 +1,17 @@
 """p(x, z), and nothing that infers."""
 
 from .base import Model
+from .factor import FactorAnalysis, ProbabilisticPCA
 from .finite import FiniteLatentModel
 from .latent_variable import LatentVariableModel
 from .priors import CategoricalPrior, StandardNormal
 
-__all__ = ["CategoricalPrior", "FiniteLatentModel", "LatentVariableModel", "Model", "StandardNormal"]
+__all__ = [
+    "CategoricalPrior",
+    "FactorAnalysis",
+    "FiniteLatentModel",
+    "LatentVariableModel",
+    "Model",
+    "ProbabilisticPCA",
+    "StandardNormal",
+]
