@@ -1,6 +1,7 @@
 """log of the probability that a continuous distribution gives to an interval."""
 
 from functools import singledispatch
+from math import log, pi
 
 import torch
 from torch import Tensor
@@ -35,11 +36,19 @@ def _(base: Normal, lower: Tensor, upper: Tensor) -> Tensor:
     )  # both ends to the left, where log_ndtr is exact
     width = b - a
     narrow = width < 0.02
-    wide_a = torch.where(narrow, b - 1, a)
-    log_b = torch.special.log_ndtr(b)
-    wide = log_b + torch.log(-torch.expm1(torch.special.log_ndtr(wide_a) - log_b))
+    log_ratio = _log_cdf_ratio(b, torch.where(narrow, torch.ones_like(width), width))
+    wide = torch.special.log_ndtr(b) + torch.log(-torch.expm1(log_ratio))
     safe = torch.where(narrow, width, torch.ones_like(width)).clamp_min(torch.finfo(width.dtype).tiny)
     middle = torch.where(narrow, (a + b) / 2, torch.zeros_like(a))
-    slim = base.log_prob(base.loc + base.scale * middle) + torch.log(base.scale * safe)
-    slim = slim + log_sinhc(middle * safe / 2) - safe.square() / 24
+    slim = torch.log(safe) + log_sinhc(middle * safe / 2) - safe.square() / 24 - middle.square() / 2 - log(2 * pi) / 2
     return torch.where(narrow, slim, wide)
+
+
+def _log_cdf_ratio(b: Tensor, width: Tensor) -> Tensor:
+    """log(cdf(b - width) / cdf(b)) of the standard normal; far out from Mills' ratio, where the logs cancel."""
+    far = b < -20
+    size = torch.where(far, -b, torch.full_like(b, 20.0))
+    mills = -(size * width + width.square() / 2 + torch.log1p(width / size))
+    close = torch.where(far, torch.zeros_like(b), b)
+    near = torch.special.log_ndtr(close - width.clamp(max=60.0)) - torch.special.log_ndtr(close)
+    return torch.where(far, mills, near)
