@@ -1,0 +1,201 @@
+"""Exact expectation maximisation."""
+
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..abilities import HasLogProb, HasPosterior, HasUpdate, Statistics, add_statistics, require
+from ..batch import Batch, Batches
+from ..bounds import Elbo, Terms
+from ..errors import NonFiniteError, ParameterError, choose
+from ..posteriors import Exact
+from .base import Info, Learner, State
+from .checkpoints import named, under
+from .optimisers import MakeOptimizer, load_optimizer, make_optimizer, optimizer_tensors
+
+STARTS = ("auto", "k-means", "random", "closed-form")
+
+
+class ExactEM(Learner):
+    """Tighten: q(z|x) = p(z|x). Improve: the model's closed-form update, or a gradient step under that q.
+
+    With a closed form one step is one pass over the data, the M-step of the pass before first and then the E-step, so
+    that the reported bound, which is log p(data), is always that of the parameters as they stand. It never falls; for
+    a model with a prior over its parameters, the bound plus `parts["penalty"]` never falls. A start ends when that sum
+    rises by less than `tol` nats per row; the best start is kept.
+
+    For a model without a closed form (a finite latent and a network) one step is one gradient step on one minibatch,
+    with the exact posterior held. There is no stop rule then but `max_iter` passes.
+
+    Arguments:
+        tol: nats per row of weight.
+        max_iter: passes of each start.
+        start: where the closed form starts: "auto" is the model's own choice, "k-means" (mixtures), "random", or
+            "closed-form" (probabilistic PCA: at the maximum).
+        n_starts: how many starts; each takes the next seed.
+        seed: of the starts.
+        optimizer, learning_rate: of the gradient M-step, see `AmortizedVI`.
+        dtype: of the parameters and the data while learning.
+
+    Raises: `ParameterError` for settings that cannot be used; `AbilityError`, in `check`, for a model that does not
+    know its exact posterior; `NonFiniteError` where a likelihood has no maximum.
+
+    Sources: Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm", 1977; Neal and
+    Hinton, "A view of the EM algorithm that justifies incremental, sparse, and other variants", 1998.
+
+    >>> from latentia.models import GaussianMixture
+    >>> x = torch.tensor([[0.0], [0.1], [5.0], [5.1]], dtype=torch.float64)
+    >>> model, learner = GaussianMixture(1, 2), ExactEM(tol=1e-9)
+    >>> batches = Batches(x, dtype=learner.dtype)
+    >>> state, info = learner.init(model, batches), None
+    >>> while info is None or not info.done: state, info = learner.step(model, batches, state)
+    >>> model.means().flatten().sort().values.detach().round(decimals=3).tolist()
+    [0.05, 5.05]
+    """
+
+    name = "exact-em"
+
+    def __init__(
+        self,
+        *,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        start: str = "auto",
+        n_starts: int = 1,
+        seed: int = 0,
+        optimizer: MakeOptimizer = "adam",
+        learning_rate: float = 1e-2,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        choose("start", start, STARTS)
+        for name, value in (("tol", tol), ("max_iter", max_iter), ("n_starts", n_starts)):
+            if not value >= (0 if name == "tol" else 1):
+                raise ParameterError(
+                    f"{name}={value} is too small. Use {'0 or more' if name == 'tol' else '1 or more'}."
+                )
+        self.posterior, self.bound = Exact(), Elbo()
+        self.tol, self.max_iter, self.start, self.n_starts, self.seed = tol, max_iter, start, n_starts, seed
+        self.optimizer, self.learning_rate, self.dtype = optimizer, learning_rate, dtype
+
+    def check(self, model: Any) -> None:
+        require(model, HasPosterior, "exact EM", "AmortizedVI")
+        require(model, HasLogProb, "exact EM", "AmortizedVI")
+
+    def init(self, model: Any, batches: Batches) -> State:
+        self.check(model)
+        if isinstance(model, HasUpdate):
+            model.initialise(batches, self.start, self.seed)
+            return State(numbers={"start": 0, "iteration": 0, "previous": None, "best": None})
+        optimizer = make_optimizer(self.optimizer, model.parameters(), self.learning_rate)
+        return State(handles={"optimizer": optimizer, "mean_weight": batches.mean_weight})
+
+    def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
+        if isinstance(model, HasUpdate):
+            return self._pass(model, batches, state)
+        return self._gradient_step(model, batches, state)
+
+    def snapshot(self, state: State) -> State:
+        optimizer = state.handles.get("optimizer")
+        tensors = dict(state.tensors) if optimizer is None else optimizer_tensors(optimizer)
+        return State(state.step, tensors, dict(state.numbers))
+
+    def restore(self, state: State, saved: State) -> State:
+        optimizer = state.handles.get("optimizer")
+        if optimizer is None:
+            return State(saved.step, dict(saved.tensors), dict(saved.numbers))
+        load_optimizer(optimizer, saved.tensors)
+        return State(saved.step, numbers=dict(saved.numbers), handles=state.handles)
+
+    # --- the closed form ---------------------------------------------------------------------------------------
+
+    def _pass(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
+        statistics, numbers = under("statistics", state.tensors), dict(state.numbers)
+        if statistics:
+            model.update(statistics)
+        elif numbers["start"] > 0:
+            model.initialise(batches, self.start, self.seed + numbers["start"])
+        statistics, info = _expect(model, batches)
+        numbers["iteration"] += 1
+        value = _penalised(info)
+        if not isfinite(value):
+            raise NonFiniteError(_not_finite(numbers["iteration"]))
+        rise = None if numbers["previous"] is None else value - numbers["previous"]
+        numbers["previous"] = value
+        best = under("best", state.tensors)
+        if (rise is not None and rise < self.tol) or numbers["iteration"] >= self.max_iter:
+            info, statistics = self._end_start(model, numbers, best, info, rise), {}
+        tensors = {**named("statistics", statistics), **named("best", best)}
+        return State(state.step + 1, tensors, numbers), info
+
+    def _end_start(self, model: Any, numbers: dict[str, Any], best: dict[str, Tensor], info: Info, rise: Any) -> Info:
+        """Keep this start if it is the best so far; begin the next one, or end with the best."""
+        status = self._status(numbers["iteration"], rise)
+        if numbers["best"] is None or _penalised(info) > numbers["best"]["value"]:
+            numbers["best"] = {"value": _penalised(info), "start": numbers["start"] + 1, "status": status}
+            numbers["best"] |= {"bound": float(info.bound), "penalty": float(info.parts["penalty"])}
+            best.update({name: value.detach().clone() for name, value in model.state_dict().items()})
+        numbers.update(start=numbers["start"] + 1, iteration=0, previous=None)
+        if numbers["start"] < self.n_starts:
+            return info
+        kept = numbers["best"]
+        model.load_state_dict(best)
+        best.clear()
+        chosen = f" Start {kept['start']} of {self.n_starts} was the best." if self.n_starts > 1 else ""
+        bound, penalty = (info.bound.new_tensor(kept[name]) for name in ("bound", "penalty"))
+        return Info(bound, {"penalty": penalty}, info.weight, None, info.rows, True, kept["status"] + chosen)
+
+    def _status(self, iteration: int, rise: float | None) -> str:
+        if rise is not None and rise < self.tol:
+            return f"Converged in {iteration} passes: the bound rose by less than {self.tol:g} nats per row."
+        last = "" if rise is None else f", the last of which raised the bound by {rise:.2g} nats per row"
+        return f"Stopped after max_iter={self.max_iter} passes{last}. Raise max_iter, or tol."
+
+    # --- the gradient ------------------------------------------------------------------------------------------
+
+    def _gradient_step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
+        batch, optimizer = next(batches), state.handles["optimizer"]
+        terms = self._terms_with_q_held(model, batch)
+        loss = -batch.weighted_sum(terms.surrogate) / (len(batch) * state.handles["mean_weight"])
+        if not isfinite(float(loss.detach())):
+            raise NonFiniteError(_not_finite(state.step + 1))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        state.step += 1
+        parts = {name: batch.weighted_sum(part.detach()) for name, part in terms.parts.items()}
+        bound, weight = batch.weighted_sum(terms.value.detach()), batch.total_weight()
+        done = state.step >= self.max_iter * batches.per_epoch
+        status = f"Stopped after max_iter={self.max_iter} passes." if done else ""
+        return state, Info(bound, parts, weight, loss.detach(), len(batch), done, status)
+
+    def _terms_with_q_held(self, model: Any, batch: Batch) -> Terms:
+        with torch.no_grad():
+            q = self.posterior(batch, model)
+        return self.bound(model, lambda *_: q, batch)
+
+
+def _expect(model: Any, batches: Batches) -> tuple[dict[str, Tensor], Info]:
+    """The E-step over one pass: summed statistics and the bound."""
+    statistics: Statistics = {}
+    bound = weight = torch.zeros((), dtype=torch.float64, device=batches.x.device)
+    for batch in batches.one_pass():
+        expectation = model.expect(batch)
+        statistics = add_statistics([statistics, expectation.statistics])
+        bound = bound + batch.weighted_sum(expectation.log_prob)
+        weight = weight + batch.total_weight()
+    penalty = model.log_penalty().detach().to(bound)
+    return dict(statistics), Info(bound, {"penalty": penalty}, weight, None, batches.n_rows)
+
+
+def _penalised(info: Info) -> float:
+    """What never falls, nats per row."""
+    return float((info.bound + info.parts["penalty"]) / info.weight)
+
+
+def _not_finite(step: int) -> str:
+    return (
+        f"The log-likelihood stopped being a finite number at step {step}. Look for values that are not finite or beyond "
+        "1e150 in the data, or try another start, a regulariser, or a smaller learning_rate."
+    )
