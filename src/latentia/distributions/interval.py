@@ -50,5 +50,5 @@ def _log_cdf_ratio(b: Tensor, width: Tensor) -> Tensor:
     size = torch.where(far, -b, torch.full_like(b, 20.0))
     mills = -(size * width + width.square() / 2 + torch.log1p(width / size))
     close = torch.where(far, torch.zeros_like(b), b)
-    near = torch.special.log_ndtr(close - width.clamp(max=60.0)) - torch.special.log_ndtr(close)
+    near = torch.special.log_ndtr((close - width).clamp_min(-60.0)) - torch.special.log_ndtr(close)
     return torch.where(far, mills, near)

@@ -37,6 +37,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     _default_evidence = "exact"
     _min_rows = 2
+    _learnt: tuple[str, ...] = ()  # further learnt attributes that building the model needs
 
     @abstractmethod
     def _make_plan(self, x: np.ndarray, weight: np.ndarray | None) -> Plan: ...
@@ -258,6 +259,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "binarise": None if self.binarise_ is None else vars(self.binarise_),
             "precision": str(self.dtype_).removeprefix("torch."),
             "seed": int(self.seed_),
+            "more": {name: getattr(self, name) for name in self._learnt},
         }
 
     def _device(self) -> torch.device:

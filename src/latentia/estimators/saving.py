@@ -87,8 +87,8 @@ def _rebuild(estimator: Any, record: dict[str, Any], tensors: dict[str, torch.Te
     flips = learnt["binarise"]
     estimator.binarise_ = None if flips is None else Binarise(**flips)
     estimator.seed_ = int(learnt["seed"])
-    for key, value in learnt.get("more", {}).items():
-        setattr(estimator, key, value)
+    for key in estimator._learnt:
+        setattr(estimator, key, learnt["more"][key])
     with Stream(0):
         model, learner = estimator._make(estimator.plan_, n, estimator.n_rows_in_)
     dtype = getattr(torch, learnt["precision"])

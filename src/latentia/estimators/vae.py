@@ -54,6 +54,7 @@ class VAE(LatentEstimator):
     """
 
     _default_evidence = "importance"
+    _learnt = ("n_categories_",)
 
     def __init__(
         self,
