@@ -2,8 +2,8 @@
 
 from .checks import EXPECTED_FAILED_CHECKS
 
-# from .linear import FactorAnalysis, ProbabilisticPCA
-# from .mixture import GaussianMixture
+from .linear import FactorAnalysis, ProbabilisticPCA
+from .mixture import GaussianMixture
 from .saving import ESTIMATORS, load
 from .vae import VAE
 

@@ -74,7 +74,7 @@ def make_plan(
         x, _scale_name(scale, kind, likelihood), weight, levels=discrete, closed=likelihood != "normal"
     )
     units = x if scaling.identity else scaling.to_model(torch.as_tensor(x, dtype=torch.float64)).numpy()
-    mean, sd = _moments(units, weight)
+    mean, sd = moments(units, weight)
     floor = 0.0 if discrete or likelihood != "normal" else FLOOR * float(sd[sd > 0].mean() if (sd > 0).any() else 1.0)
     sentences = _sentences(kind, likelihood, scaling, floor, discrete)
     return Plan(kind, likelihood, scaling, mean, sd, floor, sentences)
@@ -111,7 +111,7 @@ def make_scaling(
     if scale == "none":
         return Scaling(levels=ends, text="none")
     if scale == "standard":
-        mean, sd = _moments(x, weight)
+        mean, sd = moments(x, weight)
         return Scaling(
             mean, np.where(sd > 0, sd, 1.0), levels=ends, text="standard (each column to mean 0, deviation 1)"
         )
@@ -131,7 +131,8 @@ def _levels(x: np.ndarray) -> tuple[float, float]:
     return 0.0, 255.0 if high > 127 else max(high, 1.0)
 
 
-def _moments(x: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def moments(x: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column; 0 exactly where a column is constant."""
     x = x.astype(np.float64, copy=False)
     if weight is not None:
         keep = weight > 0
