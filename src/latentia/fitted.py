@@ -83,6 +83,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
+def read_seed(folder: Path) -> int:
+    """The seed that a run was begun with."""
+    seed = read_record(folder).get("seed")
+    if not isinstance(seed, int):
+        raise RunError(f"{folder / 'run.json'} has no seed, so the run cannot be taken up again. Fit anew.")
+    return seed
+
+
 def module_tensors(model: nn.Module, posterior: nn.Module) -> dict[str, Tensor]:
     """State of both modules, `model.*` and `posterior.*`."""
     pairs = (("model", model), ("posterior", posterior))

@@ -1,7 +1,6 @@
 """scikit-learn style estimators: thin facades over models, learners and evidence."""
 
 from .checks import EXPECTED_FAILED_CHECKS
-
 from .linear import FactorAnalysis, ProbabilisticPCA
 from .mixture import GaussianMixture
 from .saving import ESTIMATORS, load

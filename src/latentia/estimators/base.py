@@ -2,7 +2,7 @@
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,9 @@ from ..batch import Batch
 from ..binarise import Binarise
 from ..bounds.evaluate import evaluating
 from ..data.checks import check_rows, check_weight
-from ..devices import pick_device
 from ..errors import ParameterError
 from ..estimate import Estimate
-from ..fitted import Fit
+from ..fitted import read_seed
 from ..learn import Learner, fit
 from ..models import Model
 from ..randomness import Stream
@@ -60,6 +59,8 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         *,
         run: str | Path | None = None,
         resume: bool = False,
+        note: Mapping[str, Any] | None = None,
+        planned: Callable[[Sequence[str]], None] | None = None,
         progress: Callable[..., None] | None = None,
         callbacks: Sequence[Callable[..., Any]] = (),
     ) -> Any:
@@ -71,12 +72,24 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             sample_weight: how often each row counts, `(rows,)`.
             run: a folder for checkpoints and, at the end, the run itself; None writes nothing.
             resume: go on from the newest checkpoint in `run`.
+            note: written into run.json as it is (where the data came from).
+            planned: called with what was chosen, in sentences, before learning begins.
             progress, callbacks: see `latentia.fit`.
         """
+        folder = None if run is None else Path(run)
         x = self._rows(X, reset=True)
+        self.columns_ = (
+            tuple((note or {}).get("data", {}).get("columns") or getattr(self, "feature_names_in_", ())) or None
+        )
         weight = None if sample_weight is None else check_weight(sample_weight, len(x), name="sample_weight")
-        seed = self._begin(x, weight)
-        train, held_out = self._split(len(x), seed)
+        self.seed_ = _seed(self.random_state) if not resume or folder is None else read_seed(folder)  # type: ignore[attr-defined]
+        self._begin(x, weight)
+        train, self.held_out_rows_ = self._split(len(x), self.seed_)
+        held_out = self.held_out_rows_
+        if folder is not None:
+            self._open_run(folder, resume, note or {})
+        watch = _Printing(self.verbose, planned, progress)  # type: ignore[attr-defined]
+        watch.planned(self.plan_.sentences)
         pick = lambda rows: torch.as_tensor(np.ascontiguousarray(x if rows is None else x[rows]))  # noqa: E731
         self.fit_ = fit(
             self.model_,
@@ -84,29 +97,28 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             pick(train),
             validation=None if held_out is None else pick(held_out),
             weight=None if weight is None else weight if train is None else weight[train],
-            seed=seed,
+            seed=self.seed_,
             transform=self.binarise_,
-            checkpoints=None if run is None else Path(run) / "checkpoints",
+            checkpoints=None if folder is None else folder / "checkpoints",
             resume=resume,
-            progress=progress,
+            progress=watch.progress,
             callbacks=callbacks,
             **self._loop_options(),
         )
         self._finish()
-        if run is not None:
-            self.save(run)
-        if self.fit_.interrupted and run is None:
+        if folder is not None:
+            self.save(folder, **(note or {}))
+        elif self.fit_.interrupted:
             raise KeyboardInterrupt(self.fit_.status)
         return self
 
-    def _begin(self, x: np.ndarray, weight: np.ndarray | None) -> int:
+    def _begin(self, x: np.ndarray, weight: np.ndarray | None) -> None:
         warm = getattr(self, "warm_start", False) and hasattr(self, "model_")
         self.binarise_ = self.binarise_ if warm else self._binarise(x)
         seen = x if self.binarise_ is None else self.binarise_(torch.as_tensor(x).double(), 0).numpy()
         if not warm:
             self.plan_ = self._make_plan(seen, weight)
-            warn_constant(self.plan_.sd, getattr(self, "feature_names_in_", None))
-        self.seed_ = _seed(self.random_state)  # type: ignore[attr-defined]
+            warn_constant(self.plan_.sd, self.columns_)
         with Stream(self.seed_):
             model, learner = self._make(self.plan_, x.shape[1], len(x))
         if warm:
@@ -114,7 +126,11 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             model.load_state_dict(self.model_.state_dict())
         self.model_, self.learner_, self.posterior_ = model, learner, learner.posterior
         self.n_rows_in_ = len(x)
-        return self.seed_
+
+    def _open_run(self, folder: Path, resume: bool, note: Mapping[str, Any]) -> None:
+        from .saving import open_run
+
+        open_run(self, folder, resume, note)
 
     def _split(self, n_rows: int, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         share = getattr(self, "validation_fraction", 0.0) or 0.0
@@ -148,7 +164,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             X = X.reshape(len(X), -1)
         least = self._min_rows if reset else 1
         x = validate_data(self, X, reset=reset, ensure_all_finite=False, ensure_min_samples=least, dtype="numeric")
-        check_rows(x, columns=getattr(self, "feature_names_in_", None), name=f"the data for {type(self).__name__}")
+        check_rows(x, columns=getattr(self, "feature_names_in_", None), name=f"The data for {type(self).__name__}")
         return x
 
     def _seen(self, X: Any) -> tuple[np.ndarray, Tensor]:
@@ -216,7 +232,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         x, rows = self._seen(X)
         plan_family = getattr(getattr(self.model_, "conditional", None), "family", None)
         if plan_family is not None:
-            check_support(rows.cpu().numpy(), self.plan_, plan_family, getattr(self, "feature_names_in_", None))
+            check_support(rows.cpu().numpy(), self.plan_, plan_family, self.columns_)
         weight = None if sample_weight is None else torch.as_tensor(check_weight(sample_weight, len(x)))
         method = self._default_evidence if evidence == "auto" else evidence
         return _evidence.estimate(
@@ -255,6 +271,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "n_features": int(self.n_features_in_),
             "n_rows": int(self.n_rows_in_),
             "columns": [str(c) for c in getattr(self, "feature_names_in_", ())] or None,
+            "names": list(self.columns_ or ()) or None,
             "image_shape": [int(s) for s in getattr(self, "image_shape_", ())] or None,
             "binarise": None if self.binarise_ is None else vars(self.binarise_),
             "precision": str(self.dtype_).removeprefix("torch."),
@@ -262,8 +279,21 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "more": {name: getattr(self, name) for name in self._learnt},
         }
 
-    def _device(self) -> torch.device:
-        return pick_device(self.device)  # type: ignore[attr-defined]
+
+class _Printing:
+    """What `verbose` prints, unless the caller watches for itself."""
+
+    def __init__(self, verbose: int, planned: Callable[..., None] | None, progress: Callable[..., None] | None) -> None:
+        self.planned = planned or (self._lines if verbose else lambda sentences: None)
+        self.progress = progress or (self._line if verbose else None)
+
+    def _lines(self, sentences: Sequence[str]) -> None:
+        print(*sentences, sep="\n")
+
+    def _line(self, now: Any) -> None:
+        if now.epoch_ended:
+            held_out = "" if now.held_out is None else f", held out {now.held_out:.3f}"
+            print(f"epoch {now.epoch}/{now.epochs}: bound {now.bound:.3f} nats per row{held_out}")
 
 
 def _seed(random_state: Any) -> int:
@@ -282,6 +312,3 @@ def _seed(random_state: Any) -> int:
 def _numpy(values: Tensor, dtype: np.dtype) -> np.ndarray:
     array = values.detach().cpu().numpy()
     return array.astype(np.float32) if dtype == np.float32 else array.astype(np.float64, copy=False)
-
-
-__all__ = ["Fit", "LatentEstimator"]

@@ -1,5 +1,6 @@
 """A fitted estimator as a run folder, and back."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._version import __version__
 from ..binarise import Binarise
 from ..errors import RunError
-from ..fitted import Fit, load_modules, read_record
+from ..fitted import FORMAT, Fit, load_modules, read_record
 from ..history import from_csv
 from ..randomness import Stream
 from ..scaling import Scaling
-from ..storage import read_tensors
+from ..storage import read_tensors, write_json
 from .base import LatentEstimator
 from .plan import Plan
 
@@ -26,11 +28,24 @@ def save(estimator: LatentEstimator, folder: Path, **more: Any) -> None:
     try:
         for module in modules:
             module.to(estimator.dtype_)
-        record = {"estimator": type(estimator).__name__, "params": _json(estimator.get_params(deep=False))}
+        record = {"seed": estimator.seed_, "estimator": type(estimator).__name__}
+        record["params"] = _json(estimator.get_params(deep=False))
         estimator.fit_.save(folder, **{**record, "learnt": estimator.describe(), **more})
     finally:
         for module in modules:
             module.double()
+
+
+def open_run(estimator: Any, folder: Path, resume: bool, note: Mapping[str, Any]) -> None:
+    """Write run.json before learning begins: what was asked, of which data, with which seed; keep what is there."""
+    if (folder / "run.json").exists():
+        if resume:
+            return
+        raise RunError(f"{folder} holds a run already and is kept. Choose another folder, or resume=True.")
+    record = {"estimator": type(estimator).__name__, "params": _json(estimator.get_params(deep=False))}
+    status = {"status": "Not finished.", "seed": estimator.seed_, "finished": False}
+    begun = {"format": FORMAT, "latentia": __version__, "seed": estimator.seed_, **record, **note, "fit": status}
+    write_json(folder / "run.json", begun)
 
 
 def load(path: str | Path) -> LatentEstimator:
@@ -84,6 +99,7 @@ def _rebuild(estimator: Any, record: dict[str, Any], tensors: dict[str, torch.Te
         estimator.feature_names_in_ = np.array(learnt["columns"], dtype=object)
     if learnt["image_shape"]:
         estimator.image_shape_ = tuple(learnt["image_shape"])
+    estimator.columns_ = tuple(learnt["names"]) if learnt["names"] else None
     flips = learnt["binarise"]
     estimator.binarise_ = None if flips is None else Binarise(**flips)
     estimator.seed_ = int(learnt["seed"])

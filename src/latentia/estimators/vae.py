@@ -104,7 +104,7 @@ class VAE(LatentEstimator):
         plan = make_plan(x, self.likelihood, self.scale, weight)
         self.n_categories_ = int(x.max()) + 1 if plan.likelihood == "categorical" else 0
         family = plan.family(x.shape[1], self.noise, max(1, self.n_categories_))
-        check_support(x, plan, family, getattr(self, "feature_names_in_", None))
+        check_support(x, plan, family, self.columns_)
         return plan
 
     def _binarise(self, x: np.ndarray) -> Binarise | None:

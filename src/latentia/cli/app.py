@@ -1,0 +1,186 @@
+"""The commands."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import MODELS, with_options
+
+HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+app = typer.Typer(
+    name="latentia",
+    help="Latent variable models: one model p(x, z), many ways to learn it, numbers that can be believed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    **HELP,
+)
+data_app = typer.Typer(help="Named data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A named set, a file, or a folder of images.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, made by `latentia fit`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Out = Annotated[Path | None, typer.Option("--out", help="A .csv, .parquet or .npy file; standard output without it.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
+Names = Annotated[list[str] | None, typer.Option("--drop", help="A column to leave out; may be repeated.")]
+Columns = Annotated[list[str] | None, typer.Option("--columns", help="A column to use; may be repeated.")]
+Label = Annotated[str | None, typer.Option("--label", help="The column that holds the label.")]
+Weight = Annotated[str | None, typer.Option("--weight", help="The column that holds the row weights.")]
+Split = Annotated[str, typer.Option("--split", help="train, valid or test, of a named set.")]
+Evidence = Annotated[str, typer.Option("--evidence", help="elbo, importance, exact; auto: exact where it is known.")]
+Samples = Annotated[int, typer.Option("--samples", help="Draws of z per row.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from .._version import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+@with_options
+def fit(
+    source: Data,
+    out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
+    model: Annotated[str, typer.Option("--model", help=f"One of {', '.join(MODELS)}.")] = "vae",
+    drop: Names = None,
+    columns: Columns = None,
+    label: Label = None,
+    weight: Weight = None,
+    split: Split = "train",
+    init: Annotated[Path | None, typer.Option("--init", help="A run whose weights to start from.")] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html.")] = True,
+    force: Force = False,
+    json: Json = False,
+    **params: Any,
+) -> int:
+    """Fit a model to DATA and write a run folder with a report."""
+    from .fitting import run_fit
+
+    selection = {"columns": columns, "drop": drop or [], "label": label, "weight": weight, "split": split}
+    return run_fit(source, out, model, selection, params, init=init, with_report=report, force=force, as_json=json)
+
+
+@app.command()
+def resume(run: Run, report: bool = True, json: Json = False) -> int:
+    """Take a run up again where its last checkpoint left it."""
+    from .fitting import run_resume
+
+    return run_resume(run, with_report=report, as_json=json)
+
+
+@app.command()
+def score(
+    run: Run,
+    source: Data,
+    evidence: Evidence = "auto",
+    samples: Samples = 128,
+    seed: Seed = 0,
+    rows: Annotated[Path | None, typer.Option("--rows", help="Write one number per row to this file.")] = None,
+    drop: Names = None,
+    label: Label = None,
+    weight: Weight = None,
+    split: Split = "train",
+    force: Force = False,
+    json: Json = False,
+) -> int:
+    """log p(x) of DATA under a run's model, in nats per row, with kind and errors."""
+    from .using import run_score
+
+    selection = {"drop": drop or [], "label": label, "weight": weight, "split": split}
+    return run_score(run, source, selection, evidence, samples, seed, rows, force, json)
+
+
+@app.command()
+def encode(
+    run: Run, source: Data, out: Out = None, std: bool = False, drop: Names = None, label: Label = None,
+    split: Split = "train", force: Force = False,
+) -> int:  # fmt: skip
+    """Posterior means of z for each row of DATA (and, with --std, standard deviations)."""
+    from .using import run_encode
+
+    return run_encode(run, source, {"drop": drop or [], "label": label, "split": split}, out, std, force)
+
+
+@app.command()
+def reconstruct(
+    run: Run, source: Data, out: Out = None, drop: Names = None, label: Label = None, split: Split = "train",
+    force: Force = False,
+) -> int:  # fmt: skip
+    """Each row of DATA as the model sees it, in the user's units."""
+    from .using import run_reconstruct
+
+    return run_reconstruct(run, source, {"drop": drop or [], "label": label, "split": split}, out, force)
+
+
+@app.command()
+def sample(
+    run: Run,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many rows.")] = 10,
+    out: Out = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed; the fit's own without it.")] = None,
+    force: Force = False,
+) -> int:
+    """New rows from p(x), in the user's units."""
+    from .using import run_sample
+
+    return run_sample(run, n, out, seed, force)
+
+
+@app.command()
+def report(
+    run: Run,
+    on: Annotated[str | None, typer.Option("--on", help="Other data than the run's own.")] = None,
+    json: Json = False,
+) -> int:
+    """Write a run's report.html again."""
+    from .using import run_report
+
+    return run_report(run, on, json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more run folders.")],
+    on: Annotated[str, typer.Option("--on", help="The data on which they are compared.")],
+    evidence: Evidence = "auto",
+    samples: Samples = 128,
+    seed: Seed = 0,
+    split: Split = "train",
+    json: Json = False,
+) -> int:
+    """Runs side by side on the same rows, with paired differences."""
+    from .using import run_compare
+
+    return run_compare(runs, on, {"split": split}, evidence, samples, seed, json)
+
+
+@data_app.command("list")
+def data_list(json: Json = False) -> int:
+    """Names of the data sets, and where each would come from."""
+    from .data_commands import run_list
+
+    return run_list(json)
+
+
+@data_app.command("fetch")
+def data_fetch(name: str, json: Json = False) -> int:
+    """Make sure that a data set's files are here."""
+    from .data_commands import run_fetch
+
+    return run_fetch(name, json)
+
+
+@data_app.command("describe")
+def data_describe(source: Data, json: Json = False) -> int:
+    """What a named set or a file holds."""
+    from .data_commands import run_describe
+
+    return run_describe(source, json)

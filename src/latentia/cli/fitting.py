@@ -1,0 +1,209 @@
+"""`latentia fit` and `latentia resume`."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..data import Dataset, load
+from ..errors import AbilityError, RunError, choose
+from ..estimate import Estimate
+from ..fitted import read_record
+from .options import MODELS, estimator_params
+from .showing import Live, estimate_table, facts_table, print_json
+
+EVIDENCE_ROWS = 2000
+
+
+def run_fit(
+    source: str,
+    out: Path,
+    model: str,
+    selection: dict[str, Any],
+    params: dict[str, Any],
+    *,
+    init: Path | None,
+    with_report: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Load, fit, save, report; the exit code."""
+    choose("--model", model, tuple(MODELS))
+    make_room(out, force)
+    data = load(source, **selection)
+    estimator = new(model, params, init)
+    asked = {"source": _portable(source), **selection}
+    return _run(estimator, data, out, asked, resume=False, with_report=with_report, as_json=as_json)
+
+
+def run_resume(run: Path, *, with_report: bool, as_json: bool) -> int:
+    """Build what a run asked for again and go on from its last checkpoint."""
+    from ..estimators.saving import new_estimator
+
+    record = read_record(run)
+    estimator = new_estimator(record, run)
+    asked = record.get("asked")
+    if not isinstance(asked, dict):
+        raise RunError(f"{run} was not made by `latentia fit`, so its data are not known. Resume it from Python.")
+    data = load(asked["source"], **{key: value for key, value in asked.items() if key != "source"})
+    if data.fingerprint != record["data"]["fingerprint"]:
+        raise RunError(
+            f"The data in {asked['source']} are not those that {run} was fitted to (fingerprint {data.fingerprint}, "
+            f"expected {record['data']['fingerprint']}). Bring them back, or fit anew."
+        )
+    return _run(estimator, data, run, asked, resume=True, with_report=with_report, as_json=as_json)
+
+
+def make_room(out: Path, force: bool) -> None:
+    """Refuse a folder that holds something, or empty it if asked to; only what looks like a run is ever removed."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise RunError(f"{out} is a file. Name a folder that does not exist yet.")
+    if not any(out.iterdir()):
+        return
+    if not force:
+        raise RunError(f"{out} exists already and is kept. Choose another --out, resume it, or add --force.")
+    if not (out / "run.json").is_file():
+        raise RunError(f"{out} is no run folder, so --force does not remove it. Choose another --out.")
+    shutil.rmtree(out)
+
+
+def new(model: str, params: dict[str, Any], init: Path | None) -> Any:
+    """The estimator of that model with the options given; from the weights of `init` where there is one."""
+    from .. import estimators
+
+    cls = getattr(estimators, MODELS[model])
+    known = set(cls._get_param_names())
+    given = {"random_state": 0, **estimator_params(model, params, known)}
+    if init is None:
+        return cls(**given)
+    started = estimators.load(init)
+    if type(started) is not cls:
+        raise RunError(f"{init} holds a {type(started).__name__}, and --model {model} is a {cls.__name__}.")
+    return started.set_params(**given, warm_start=True)
+
+
+def _run(
+    estimator: Any, data: Dataset, out: Path, asked: dict[str, Any], *, resume: bool, with_report: bool, as_json: bool
+) -> int:
+    console = Console(stderr=True, highlight=False)
+    if data.image_shape is not None:
+        _tell_image_shape(estimator, data.image_shape)
+    say = (lambda *_, **__: None) if as_json else console.print
+    say(f"{type(estimator).__name__} on {data.name}: {len(data.x):,} rows x {data.x.shape[1]:,} columns", markup=False)
+    live = Live(console)
+    note = {"asked": asked, "data": _facts(data)}
+    options = {"run": out, "resume": resume, "note": note, "progress": None if as_json else live}
+    options["planned"] = lambda lines: say("\n".join(lines), markup=False)
+    estimator.fit(data.x, sample_weight=data.weight, **options)
+    if not as_json:
+        live.end()
+    if estimator.fit_.interrupted:
+        say(f"{estimator.fit_.status} Continue with: latentia resume {out}", markup=False)
+        return 130
+    return _finish(estimator, data, out, console, with_report=with_report, as_json=as_json)
+
+
+def _finish(estimator: Any, data: Dataset, out: Path, console: Console, *, with_report: bool, as_json: bool) -> int:
+    name, rows, weight = held_out(estimator, data)
+    estimates = evidence_of(estimator, rows, weight, console)
+    page = out / "report.html"
+    if with_report:
+        from ..report import write_report
+
+        write_report(estimator, data, page, evidence=[estimate for _, estimate in estimates])
+    units = _units(estimator, rows)
+    result = {
+        "run": str(out),
+        "status": estimator.fit_.status,
+        "rows": name,
+        "evidence": [{"name": title, **estimate.as_dict()} for title, estimate in estimates],
+        **({"active_units": units[0], "n_latent": units[1]} if units else {}),
+        **({"report": str(page)} if with_report else {}),
+    }
+    if as_json:
+        print_json(result)
+        return 0
+    out_console = Console(highlight=False)
+    if estimates:
+        out_console.print(estimate_table([(f"{title} ({name})", e) for title, e in estimates], bits(estimator)))
+    for _, estimate in estimates:
+        if estimate.warning:
+            out_console.print(estimate.warning, markup=False)
+    facts = {"active units": f"{units[0]} of {units[1]}"} if units else {}
+    facts |= {"status": estimator.fit_.status, "run": out} | ({"report": page} if with_report else {})
+    out_console.print(facts_table(facts))
+    out_console.print(
+        f"Next: latentia score {out} DATA · latentia sample {out} -n 5 · latentia encode {out} DATA", markup=False
+    )
+    return 0
+
+
+def held_out(estimator: Any, data: Dataset) -> tuple[str, Any, Any]:
+    """Rows that the fit did not learn from, where there are some: a test part, the held-out share, else all rows."""
+    import numpy as np
+
+    x, weight, name = data.x, data.weight, "training rows"
+    kept = getattr(estimator, "held_out_rows_", None)
+    if data.test is not None:
+        x, weight, name = data.test.x, None, "test rows"
+    elif kept is not None:
+        x, weight, name = x[kept], None if weight is None else weight[kept], "held-out rows"
+    if len(x) > EVIDENCE_ROWS:
+        pick = np.sort(np.random.default_rng(0).permutation(len(x))[:EVIDENCE_ROWS])
+        x, weight = x[pick], None if weight is None else weight[pick]
+    return name, x, weight
+
+
+def evidence_of(estimator: Any, rows: Any, weight: Any, console: Console) -> list[tuple[str, Estimate]]:
+    """The evidence that the model allows: exact, or ELBO and importance-weighted."""
+    try:
+        if estimator._default_evidence == "exact":
+            return [("log p(x)", estimator.evidence(rows, "exact", sample_weight=weight))]
+        return [
+            ("ELBO", estimator.evidence(rows, "elbo", 64, sample_weight=weight)),
+            ("importance-weighted log p(x)", estimator.evidence(rows, "importance", 500, sample_weight=weight)),
+        ]
+    except AbilityError as error:
+        console.print(str(error), markup=False)
+        return []
+
+
+def bits(estimator: Any) -> int | None:
+    """Number of cells where bits per dimension mean something: whole numbers with their own probabilities."""
+    return int(estimator.n_features_in_) if estimator.plan_.scaling.levels is not None else None
+
+
+def _units(estimator: Any, rows: Any) -> tuple[int, int] | None:
+    if not estimator.model_.latent_shape:
+        return None
+    import torch
+
+    from ..evidence import active_units
+
+    x = estimator._seen(rows)[1]
+    units = active_units(estimator.model_, estimator.posterior_, torch.as_tensor(x))
+    return units.n_active, len(units.activity)
+
+
+def _tell_image_shape(estimator: Any, shape: tuple[int, ...]) -> None:
+    if "image_shape" in estimator._get_param_names() and estimator.image_shape is None:
+        estimator.set_params(image_shape=tuple(int(size) for size in shape))
+
+
+def _facts(data: Dataset) -> dict[str, Any]:
+    return {
+        "name": data.name,
+        "rows": len(data.x),
+        "columns": list(data.columns),
+        "image_shape": data.image_shape,
+        "fingerprint": data.fingerprint,
+        "source": data.source,
+    }
+
+
+def _portable(source: str) -> str:
+    path = Path(source)
+    return str(path.resolve()) if path.exists() else source

@@ -1,0 +1,55 @@
+"""From arguments to an exit code: 0, 2 for what the user can mend, 1 for our own faults, 130 when interrupted."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+
+from ..errors import UserError
+from .app import app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    warnings.showwarning = lambda message, *rest: console.print(f"[yellow]note:[/] {_plain(message)}")
+    try:
+        code = app(args=arguments, prog_name="latentia", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        console.print(f"[red]error:[/] {_plain(error)}")
+        return 2
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        console.print("Interrupted.")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _our_fault(console, error)
+
+
+def _our_fault(console: Console, error: Exception) -> int:
+    if os.environ.get("LATENTIA_DEBUG"):
+        raise error
+    console.print(
+        f"[red]internal error:[/] {type(error).__name__}: {_plain(error)}\n"
+        "This is a fault of latentia's, not yours. LATENTIA_DEBUG=1 shows where; please report it with the command."
+    )
+    return 1
+
+
+def _plain(message: Any) -> str:
+    from rich.markup import escape
+
+    return escape(str(message))

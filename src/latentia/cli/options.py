@@ -1,0 +1,128 @@
+"""The estimators' parameters as options: one table, from which the signature of `latentia fit` is made."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from ..errors import ParameterError
+
+MODELS = {
+    "vae": "VAE",
+    "ppca": "ProbabilisticPCA",
+    "fa": "FactorAnalysis",
+    "gmm": "GaussianMixture",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One parameter of the estimators.
+
+    Arguments:
+        name: of the parameter; the option is the same with dashes.
+        kind: its type on the command line.
+        help: what it is, in a line.
+        flag: the option's name, where it is another.
+    """
+
+    name: str
+    kind: type
+    help: str
+    flag: str = ""
+
+    @property
+    def option(self) -> str:
+        return f"--{(self.flag or self.name).replace('_', '-')}"
+
+
+OPTIONS = (
+    Option("n_latent", int, "Size of the latent z."),
+    Option("n_components", int, "Components of the mixture."),
+    Option("likelihood", str, "auto, normal, bernoulli, continuous-bernoulli, categorical, cross-entropy."),
+    Option("scale", str, "auto, none, standard, unit: the map to the model's units, a part of the density."),
+    Option("noise", str, "Scale of a normal likelihood: per-feature, one, network, or a number."),
+    Option("binarize", str, "stochastic or threshold, for grey levels under a Bernoulli."),
+    Option("network", str, "mlp or conv."),
+    Option("image_shape", str, "Height x width of flat rows, such as 28x28."),
+    Option("hidden", str, "Sizes of the hidden layers, such as 256,256."),
+    Option("activation", str, "relu, tanh, silu, gelu, elu, softplus, identity."),
+    Option("learner", str, "amortized; exact-em; closed-form."),
+    Option("bound", str, "elbo or importance-weighted: what is ascended."),
+    Option("n_samples", int, "Draws of z per row while learning."),
+    Option("kl_weight", float, "Weight of the KL in the objective; reports carry the true bound."),
+    Option("kl_warm_up", int, "Steps in which the KL weight rises from 0."),
+    Option("covariance", str, "full, tied, diag, spherical."),
+    Option("regulariser", float, "Strength of the covariances' prior, in pseudo-rows."),
+    Option("start", str, "k-means or random."),
+    Option("n_init", int, "Starts of EM, of which the best is kept."),
+    Option("tol", float, "EM ends when the log-likelihood rises by less, nats per row."),
+    Option("max_epochs", int, "Epochs (passes of EM) at most."),
+    Option("max_time", float, "Seconds at most."),
+    Option("batch_size", int, "Rows per step."),
+    Option("optimizer", str, "Name in torch.optim."),
+    Option("learning_rate", float, "Of the optimiser."),
+    Option("schedule", str, "constant, cosine, linear: of the learning rate."),
+    Option("gradient_clip", float, "Largest norm of the gradient."),
+    Option("validation_fraction", float, "Share of rows held out for early stopping."),
+    Option("patience", int, "Epochs without a better held-out bound before it stops; 0 never stops."),
+    Option("device", str, "auto, cpu, cuda, mps."),
+    Option("precision", str, "float32, float64, bfloat16."),
+    Option("random_state", int, "Seed of all random numbers.", flag="seed"),
+)
+NOT_OPTIONS = ("warm_start", "verbose")
+
+
+def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `command(..., **params)` a typer option for each row of the table, None where it was not given."""
+    signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    extra = [_parameter(option) for option in OPTIONS]
+
+    def wrapped(**arguments: Any) -> Any:
+        return command(**arguments)
+
+    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    wrapped.__signature__ = signature.replace(parameters=[*own, *extra])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
+    return wrapped
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    default = typer.Option(
+        None, option.option, help=option.help, show_default=False, rich_help_panel="Model and learner"
+    )
+    return inspect.Parameter(
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option.kind | None
+    )
+
+
+def estimator_params(model: str, given: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    """Constructor arguments from options; raises `ParameterError` for one that the model has not."""
+    params: dict[str, Any] = {}
+    for option in OPTIONS:
+        value = given.get(option.name)
+        if value is None:
+            continue
+        if option.name not in known:
+            raise ParameterError(f"{option.option} is not an option of --model {model}. See `latentia fit --help`.")
+        params[option.name] = _value(option, value)
+    return params
+
+
+def _value(option: Option, value: Any) -> Any:
+    if option.name in ("hidden", "image_shape"):
+        parts = [part for part in str(value).replace("x", ",").split(",") if part.strip()]
+        if not all(part.strip().isdigit() for part in parts):
+            raise ParameterError(f"{option.option}={value!r} is no list of sizes. Use whole numbers, such as 256,256.")
+        return tuple(int(part) for part in parts)
+    if option.name == "noise":
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    if option.name == "patience" and value == 0:
+        return None
+    return value

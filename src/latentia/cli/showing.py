@@ -1,0 +1,113 @@
+"""What the commands print."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ..estimate import Estimate
+    from ..learn import Progress
+
+SIGN = {"exact": "=", "lower": ">=", "upper": "<="}
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output; NaN and infinity become null."""
+    sys.stdout.write(json.dumps(_finite(value), indent=2, default=str, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def estimate_table(rows: Sequence[tuple[str, "Estimate"]], n_cells: int | None, title: str = "") -> Table:
+    """Evidence with kinds and errors; bits per dimension where `n_cells` is given."""
+    table = Table(title=title or None, title_justify="left")
+    for column in ("what", "", "nats per row", "Monte Carlo error", "error over rows", "how"):
+        table.add_column(column, justify="left" if column in ("what", "how") else "right")
+    if n_cells:
+        table.add_column("bits/dim", justify="right")
+    for name, estimate in rows:
+        samples = f", {estimate.n_samples} samples" if estimate.n_samples else ""
+        cells = [
+            name,
+            SIGN[estimate.kind],
+            f"{estimate.mean:.3f}",
+            f"± {estimate.mc_error:.3f}" if estimate.n_samples else "none",
+            f"± {estimate.row_error:.3f}",
+            f"{estimate.method}{samples}, {len(estimate.values)} rows",
+        ]
+        table.add_row(*cells, *([f"{estimate.bits_per_dimension(n_cells):.4f}"] if n_cells else []))
+    return table
+
+
+def facts_table(facts: Mapping[str, Any]) -> Table:
+    """Names and values, two columns."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    from rich.markup import escape
+
+    for name, value in facts.items():
+        table.add_row(name, escape(str(value)))
+    return table
+
+
+class Live:
+    """One line that follows a fit: epoch, bound with its named parts, rows per second, time left.
+
+    On a terminal the line is rewritten in place; elsewhere a line is printed every few seconds.
+    """
+
+    def __init__(self, console: Console, every: float = 5.0) -> None:
+        self.console, self.every, self.last = console, every, time.perf_counter()
+
+    def __call__(self, progress: "Progress") -> None:
+        line = progress_line(progress)
+        if self.console.is_terminal:
+            width = max(20, self.console.width - 1)
+            self.console.file.write("\r" + line[:width].ljust(width))
+            self.console.file.flush()
+        elif time.perf_counter() - self.last >= self.every:
+            self.console.print(line, markup=False)
+            self.last = time.perf_counter()
+
+    def end(self) -> None:
+        if self.console.is_terminal:
+            self.console.file.write("\n")
+
+
+def progress_line(progress: "Progress") -> str:
+    """epoch, bound with its named parts, held-out bound, rows per second, time left."""
+    parts = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in progress.parts.items())
+    held_out = "" if progress.held_out is None else f" · held out {progress.held_out:.2f}"
+    return (
+        f"epoch {progress.epoch}/{progress.epochs} · bound {progress.bound:.2f} nats/row"
+        f"{f' ({parts})' if parts else ''}{held_out} · {progress.rows_per_second:,.0f} rows/s · "
+        f"{duration(progress.seconds_left)} left"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as minutes and seconds.
+
+    >>> duration(75.2)
+    '1:15'
+    """
+    whole = round(min(seconds, 359_999))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+Printer = Callable[[Any], None]

@@ -1,0 +1,141 @@
+"""Commands that use a finished run: score, encode, reconstruct, sample, report, compare."""
+
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..data import Dataset, load
+from ..errors import DataError, RunError
+from ..estimators import load as load_run
+from ..fitted import read_record
+from .fitting import bits
+from .output import write_array
+from .showing import SIGN, estimate_table, print_json
+
+
+def columns_of(run: Path) -> list[str]:
+    """Column names that a run was fitted to."""
+    record = read_record(run)
+    names = record.get("data", {}).get("columns")
+    return list(names) if names else [f"x{i}" for i in range(int(record["learnt"]["n_features"]))]
+
+
+def matching(run: Path, source: str, selection: dict[str, Any]) -> Dataset:
+    """The data of a source with the columns that the run was fitted to, in their order."""
+    wanted = columns_of(run)
+    asked = read_record(run).get("asked", {})
+    if selection.get("label") is None and not selection.get("drop"):
+        selection = {**selection, "label": asked.get("label"), "drop": []}
+    try:
+        return load(source, columns=wanted, **selection)
+    except DataError:
+        data = load(source, **{**selection, "label": None, "drop": selection.get("drop") or []})
+        if data.x.shape[1] == len(wanted) and not set(data.columns) & set(wanted):
+            return data
+        raise
+
+
+def run_score(
+    run: Path, source: str, selection: dict[str, Any], evidence: str, samples: int, seed: int, rows: Path | None,
+    force: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Print one estimate; write its rows where asked."""
+    estimator = load_run(run)
+    data = matching(run, source, selection)
+    estimate = estimator.evidence(data.x, evidence, samples, data.weight, seed)
+    if rows is not None:
+        columns, parts = ["log_prob"], [estimate.values]
+        if estimate.row_mc_error is not None:
+            columns, parts = ["log_prob", "mc_error"], [estimate.values, estimate.row_mc_error]
+        import torch
+
+        write_array(torch.stack(parts, 1).numpy(), columns, rows, force)
+    cells = bits(estimator)
+    if as_json:
+        more = {"bits_per_dimension": estimate.bits_per_dimension(cells)} if cells else {}
+        print_json({"run": str(run), "data": data.name, **estimate.as_dict(), **more})
+        return 0
+    console = Console(highlight=False)
+    console.print(estimate_table([(data.name, estimate)], cells, "log p(x)"))
+    if estimate.warning:
+        console.print(estimate.warning, markup=False)
+    return 0
+
+
+def run_encode(run: Path, source: str, selection: dict[str, Any], out: Path | None, std: bool, force: bool) -> int:
+    """Write posterior means (and standard deviations)."""
+    import numpy as np
+
+    estimator = load_run(run)
+    mean, sd = estimator.transform(matching(run, source, selection).x, return_std=True)
+    columns = [f"z{i}" for i in range(mean.shape[1])]
+    if std:
+        mean, columns = np.hstack([mean, sd]), [*columns, *(f"z{i}_sd" for i in range(mean.shape[1]))]
+    write_array(mean, columns, out, force)
+    return 0
+
+
+def run_reconstruct(run: Path, source: str, selection: dict[str, Any], out: Path | None, force: bool) -> int:
+    """Write reconstructions."""
+    estimator = load_run(run)
+    write_array(estimator.reconstruct(matching(run, source, selection).x), columns_of(run), out, force)
+    return 0
+
+
+def run_sample(run: Path, n: int, out: Path | None, seed: int | None, force: bool) -> int:
+    """Write samples."""
+    write_array(load_run(run).sample(n, seed), columns_of(run), out, force)
+    return 0
+
+
+def run_report(run: Path, on: str | None, as_json: bool) -> int:
+    """Write report.html."""
+    from ..report import write_report
+
+    estimator = load_run(run)
+    asked = read_record(run).get("asked")
+    if on is None and not isinstance(asked, dict):
+        raise RunError(f"{run} does not say which data it was fitted to. Name them with --on.")
+    selection = {key: value for key, value in (asked or {}).items() if key != "source"}
+    data = matching(run, on, {}) if on is not None else load(asked["source"], **selection)  # type: ignore[index]
+    page = write_report(estimator, data, run / "report.html")
+    if as_json:
+        print_json({"report": str(page)})
+    else:
+        Console(highlight=False).print(str(page), markup=False)
+    return 0
+
+
+def run_compare(
+    runs: list[Path], on: str, selection: dict[str, Any], evidence: str, samples: int, seed: int, as_json: bool
+) -> int:
+    """Print runs side by side on the same rows; differences are paired, row by row, against the best."""
+    if len(runs) < 2:
+        raise RunError(f"{len(runs)} run came; at least two are needed to compare. Name another.")
+    found = [
+        (run, load_run(run).evidence(matching(run, on, dict(selection)).x, evidence, samples, seed=seed))
+        for run in runs
+    ]
+    best = max(found, key=lambda pair: pair[1].mean)[1]
+    rows = [{"run": str(run), **e.as_dict(), **_difference(e, best)} for run, e in found]
+    if as_json:
+        print_json({"on": on, "runs": rows})
+        return 0
+    table = Table(title=f"log p(x) on {on}, nats per row", title_justify="left")
+    for column in ("run", "", "mean", "Monte Carlo error", "behind the best", "how"):
+        table.add_column(column, justify="left" if column in ("run", "how") else "right")
+    for row in rows:
+        gap = f"{row['difference']:.3f} ± {row['difference_error']:.3f}" if row["difference"] else "best"
+        how = f"{row['method']}, {row['n_samples']} samples" if row["n_samples"] else row["method"]
+        table.add_row(row["run"], SIGN[row["kind"]], f"{row['mean']:.3f}", f"± {row['mc_error']:.3f}", gap, how)
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _difference(estimate: Any, best: Any) -> dict[str, float]:
+    gap = (estimate.values - best.values).double()
+    error = float(gap.std()) / sqrt(len(gap)) if len(gap) > 1 else float("nan")
+    return {"difference": float(gap.mean()), "difference_error": error}
