@@ -71,8 +71,8 @@ class ProbabilisticPCA(LinearGaussian):
     def _start_spectral(self, data: Moments) -> None:
         assert data.covariance is not None
         loading, left = principal(data.covariance, self.latent_shape[0], float(self.variance_floor))
-        self.loading.copy_(loading)
         self._set_variance(left.expand(self.event_shape))
+        self._set_loading(loading)
 
 
 @final
@@ -116,9 +116,8 @@ class FactorAnalysis(LinearGaussian):
     def _set_floor(self, data: Moments) -> None:
         if bool(data.constant.any()):
             raise DataError(
-                f"{name_columns(data.constant).capitalize()} hold one single value each, so that factor analysis, "
-                "which has a noise variance for each column, has no finite optimum. Leave them out, or use "
-                "ProbabilisticPCA, whose columns share one noise variance."
+                f"No variance in {name_columns(data.constant)}: factor analysis has a noise variance for each column, "
+                "and no finite optimum here. Leave such columns out, or use ProbabilisticPCA, whose columns share one."
             )
         self.variance_floor.copy_(self.floor * data.variance)
 
@@ -127,5 +126,5 @@ class FactorAnalysis(LinearGaussian):
         sd = data.variance.sqrt()
         loading, _ = principal(data.covariance / sd.outer(sd), self.latent_shape[0], 0.0)
         left = (1 - loading.square().sum(1)).clamp_min(0.05)
-        self.loading.copy_(sd.unsqueeze(1) * loading)
         self._set_variance(data.variance * left)
+        self._set_loading(sd.unsqueeze(1) * loading)

@@ -13,7 +13,7 @@ from ..batch import Batch, Batches
 from ..errors import AbilityError, choose
 from ..scaling import Scaling
 from .base import Model
-from .gaussian import Moments, check_sizes, moments, refuse_levels, row_weights
+from .gaussian import Moments, check_sizes, moments, refuse_levels, row_weights, sign_fixed
 from .priors import StandardNormal
 
 MAX_COVARIANCE = 2000  # columns; beyond, a start from the leading eigenvectors costs more than it saves
@@ -181,8 +181,8 @@ class LinearGaussian(Model, ABC):
         scale = self.scale.double()
         a = self.loading.double() / scale.unsqueeze(1)
         self.loc += scale * (e + a @ z)
-        self.loading.copy_(scale.unsqueeze(1) * ((a + slope) @ root))
         self._set_variance(scale.square() * left)
+        self._set_loading(scale.unsqueeze(1) * ((a + slope) @ root))
 
     def log_penalty(self) -> Tensor:
         """Zero: there is no prior over the parameters, the floor is a bound on them."""
@@ -216,12 +216,23 @@ class LinearGaussian(Model, ABC):
         generator = torch.Generator().manual_seed(seed)
         draw = torch.randn(self.loading.shape, generator=generator, dtype=torch.float64).to(self.loc.device)
         variance = self._noise(data.variance).expand(self.event_shape)
-        self.loading.copy_(draw * (variance / (2 * self.latent_shape[0])).sqrt().unsqueeze(1))
         self._set_variance(variance / 2)
+        self._set_loading(draw * (variance / (2 * self.latent_shape[0])).sqrt().unsqueeze(1))
 
     def _set_variance(self, variance: Tensor) -> None:
         variance = torch.maximum(self._noise(variance), self.variance_floor.double())
         self.log_scale.copy_(0.5 * torch.log(variance))
+
+    def _set_loading(self, loading: Tensor) -> None:
+        """Turn z so that the columns of loading / scale are orthogonal, the longest first.
+
+        A turned z has the same prior, so the density stays. M is then diagonal but for rounding, and its Cholesky
+        factor exact, however far apart its eigenvalues are.
+        """
+        scale = self.scale.double().unsqueeze(1)
+        u, s, _ = torch.linalg.svd(loading / scale, full_matrices=False)
+        axes = scale * sign_fixed(u) * s
+        self.loading.copy_(torch.nn.functional.pad(axes, (0, self.latent_shape[0] - axes.shape[1])))
 
     @abstractmethod
     def _noise(self, variance: Tensor) -> Tensor:

@@ -229,8 +229,8 @@ class GaussianMixture(Model):
     def _set_column_variance(self, data: Moments) -> None:
         if bool(data.constant.any()) and self.regulariser == 0:
             raise DataError(
-                f"{name_columns(data.constant).capitalize()} hold one single value each, so that the likelihood has no "
-                "maximum. Leave them out, or use a regulariser above 0 (such as 0.01)."
+                f"No variance in {name_columns(data.constant)}: the likelihood has no maximum here. Leave such columns "
+                "out, or use a regulariser above 0 (such as 0.01)."
             )
         varying = data.variance[~data.constant]
         typical = varying.mean() if len(varying) else torch.ones_like(data.variance[0])
