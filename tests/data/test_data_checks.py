@@ -118,6 +118,7 @@ SELECTIONS = [
     ({}, [0, 1, 2], None, None),
     ({"columns": ["c", "a"]}, [2, 0], None, None),
     ({"columns": "b"}, [1], None, None),
+    ({"drop": "c"}, [0, 1], None, None),
     ({"drop": ["b"]}, [0, 2], None, None),
     ({"label": "c"}, [0, 1], 2, None),
     ({"label": "a", "weight": "b"}, [2], 0, 1),
@@ -143,7 +144,7 @@ BAD_SELECTIONS = [
     ({"weight": ""}, "no column '' (weight)"),
     ({"drop": ["length", "width"]}, "no column left"),
     ({"columns": []}, "no column left"),
-    ({"columns": ["width", "width"]}, "same name: 'width'"),
+    ({"columns": ["width", "width"]}, "columns=[...] has columns of the same name: 'width'"),
     ({"names": ["a", "a"]}, "same name: 'a'"),
     ({"names": ["a"]}, "1 column names came for 2 columns"),
     ({"label": [1, 2]}, "labels of shape (2,) came for 4 rows"),
@@ -166,6 +167,10 @@ def test_a_label_that_is_no_name_is_refused_by_load():
 def test_no_selection_is_trivial():
     assert Selection.of(None, (), None, None).trivial
     assert not Selection.of((), (), None, None).trivial
+
+
+def test_a_lone_name_is_not_taken_for_its_letters():
+    assert Selection.of("length", "width", None, None) == Selection(("length",), ("width",))
 
 
 SHAPES = [((5, 4), None), ((5, 2, 3), (2, 3)), ((5, 4, 4, 3), (4, 4, 3)), ((5, 3, 4, 1), (3, 4, 1))]

@@ -56,8 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.6)
         body = {"wrong": bytes(len(CONTENT)), "short": CONTENT[:-1]}.get(act, CONTENT)
         self.send_response(200)
-        if act == "encoded":
-            self.send_header("Content-Encoding", "identity")
+        if act == "labelled":
+            self.send_header("Content-Encoding", "gzip")
         if act != "endless":
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -111,6 +111,12 @@ def test_it_is_tried_again_until_it_is_whole(script):
     assert (folder / "tiny.npz").read_bytes() == CONTENT
     assert _left() == ["tiny/tiny.npz"]
     assert server.asked == ["/mirror/tiny/tiny.npz"] * (len(script) + 1)
+
+
+def test_bytes_labelled_as_packed_are_kept_as_they_are():
+    with _serve("labelled") as server:
+        folder = data.fetch("tiny", base_url=server.url, timeout=5, attempts=1)
+    assert (folder / "tiny.npz").read_bytes() == CONTENT
 
 
 BAD = [

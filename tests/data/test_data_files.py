@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -100,17 +101,30 @@ HEADERS = [
     ("a\n1\n\n2\n", ("a",), [[1], [2]], False),
     ("a,b\ntrue,1\nfalse,2", ("a", "b"), [[1, 1], [0, 2]], False),
     ("\n\na,b\n1,inf\n", ("a", "b"), [[1, np.inf]], False),
+    ("\ufeff1,2\n3,4\n", ("0", "1"), [[1, 2], [3, 4]], True),
     ("-1e5\n2\n", ("0",), [[-1e5], [2]], True),
 ]
 
 
 @pytest.mark.parametrize(("text", "columns", "rows", "bare"), HEADERS)
 def test_headers_are_recognised(tmp_path, text, columns, rows, bare):
-    (tmp_path / "h.csv").write_text(text)
+    (tmp_path / "h.csv").write_text(text, encoding="utf-8")
     got = data.load(tmp_path / "h.csv")
     assert got.columns == columns
     np.testing.assert_array_equal(got.x, rows)
     assert ("without a header" in got.source) == bare
+
+
+def test_commas_are_no_separators_in_tsv(tmp_path):
+    (tmp_path / "t.tsv").write_text("a,b\tc\n1\t2\n")
+    assert data.load(tmp_path / "t.tsv").columns == ("a,b", "c")
+
+
+def test_quoted_fields_may_hold_line_ends(tmp_path):
+    (tmp_path / "q.csv").write_text('a,k\n1,"two\nlines"\n2,one\n')
+    label = data.load(tmp_path / "q.csv", label="k").label
+    assert label is not None
+    assert label.tolist() == ["two\nlines", "one"]
 
 
 def test_integers_and_small_types_stay(tmp_path):
@@ -203,6 +217,7 @@ def _lying_zip():
 OBJECTS = _bytes(np.save, np.array([[1, {}]], object), allow_pickle=True)
 LABEL = {"label": "k"}
 NULLS = pa.table({"a": [2**60, None]})
+GARBLED = pa.table({"a": [1], "k": pa.array([b"\xff"]).cast(pa.string(), safe=False)})
 LIST = pa.table({"a": [1.0], "l": [[1, 2]]})
 BAD_FILES = {
     "empty": ("a.csv", b"", {}, "is empty (0 bytes)"),
@@ -215,6 +230,7 @@ BAD_FILES = {
     "latin-1 cell": ("a.csv", "a,k\n1,grün\n".encode("latin-1"), {}, "not UTF-8"),
     "utf-16": ("a.csv", "a,b\n1,2\n".encode("utf-16"), {}, "not UTF-8"),
     "same name": ("a.csv", b"a,a\n1,2\n", {}, "same name: 'a'"),
+    "same name, one asked": ("a.csv", b"a,a\n1,2\n", {"columns": ["a"]}, "same name: 'a'"),
     "text": ("a.csv", b"a,kind\n1,5\n2,?\n", {}, "column 'kind' of a.csv holds text, not numbers: row 1 is '?'"),
     "advice": ("a.csv", b"a,kind\n1,red\n", {}, "drop=['kind'] / --drop, or make it the label"),
     "dates": ("a.csv", b"a,day\n1,2020-01-01\n", {}, "holds date32"),
@@ -229,11 +245,11 @@ BAD_FILES = {
     "no ending": ("a", b"hello", {}, "ending '', which is not known. Known are .csv"),
     "unknown ending": ("a.xlsx", b"hello", {}, "'.xlsx'"),
     "one picture": ("a.png", b"hello", {}, "Name its folder"),
-    "pickle": ("a.npy", OBJECTS, {}, "pickle"),
-    "packed pickle": ("a.npz", _zip(OBJECTS), {}, "pickle"),
+    "pickle": ("a.npy", OBJECTS, {}, "never loaded"),
+    "packed pickle": ("a.npz", _zip(OBJECTS), {}, "never loaded"),
     "complex": ("a.npy", _bytes(np.save, np.ones((2, 2), complex)), {}, "Complex"),
     "numpy text": ("a.npy", _bytes(np.save, np.array([["a", "1"]])), {}, "row 0, column 0 is 'a'"),
-    "cut off npy": ("a.npy", _bytes(np.save, X)[:-1], {}, "cut off"),
+    "cut off npy": ("a.npy", _bytes(np.save, X)[:-1], {}, "declares an array of shape (6, 2)"),
     "huge npy": ("a.npy", _npy("(1000000000000, 1000)"), {}, "declares an array of shape (1000000000000, 1000)"),
     "negative npy": ("a.npy", _npy("(-2, -2)"), {}, "impossible"),
     "endless npy": ("a.npy", _npy("(2, " + "9" * 5000 + ")"), {}, "a.npy"),
@@ -260,6 +276,8 @@ BAD_FILES = {
     "parquet text": ("a.parquet", _bytes(FRAME.to_parquet), {}, "row 0 is 'red'"),
     "parquet list": ("a.parquet", _bytes(lambda s: pq.write_table(LIST, s)), {}, "column 'l'"),
     "large beside missing": ("a.parquet", _bytes(lambda s: pq.write_table(NULLS, s)), {}, "2**53"),
+    "garbled parquet": ("a.parquet", _bytes(lambda s: pq.write_table(GARBLED, s)), LABEL, "UTF8"),
+    "garbled arrow": ("a.arrow", _bytes(lambda s: pa.feather.write_feather(GARBLED, s)), LABEL, "UTF8"),
     "no arrow": ("a.arrow", b"hello", {}, "Arrow"),
     "missing label": ("a.csv", b"a,k\n1,5\n2,\n", LABEL, "none in row 1 (1 in total)"),
 }
@@ -290,8 +308,11 @@ def test_gzip_bombs_are_not_unpacked(tmp_path, monkeypatch, name):
     monkeypatch.setattr("latentia.data.files._GZIP_FREE", 2**20)
     head = struct.pack(">HBB2I", 0, 8, 2, 2**14, 2**12) if name == "a.gz" else b"a\n"
     (tmp_path / name).write_bytes(gzip.compress(head + b"\0" * 2**26))
+    tracemalloc.start()
     with pytest.raises(DataError, match=r"more than"):
         data.load(tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 2**25
+    tracemalloc.stop()
 
 
 def test_zip_bombs_are_not_unpacked(tmp_path, monkeypatch):

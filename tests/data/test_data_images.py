@@ -71,6 +71,8 @@ BAD = {
     "other files": (lambda f: (f / "a.csv").write_text("a"), r"holds 'a\.csv'"),
     "size": (lambda f: Image.new("L", (7, 5)).save(f / "zz.png"), r"zz\.png is 5 x 7 grey .*00\.png .* 5 x 6 grey"),
     "colour": (lambda f: Image.new("RGB", (6, 5)).save(f / "zz.png"), r"zz\.png is 5 x 6 colour"),
+    "depth": (lambda f: Image.fromarray(GREY[0].astype(np.uint16)).save(f / "zz.png"), r"zz\.png is .* uint16"),
+    "other format": (lambda f: Image.new("L", (6, 5)).save(f / "00.png", format="GIF"), "cannot be read"),
     "mixed levels": (lambda f: _save(f / "cat", GREY), "both beside and in its sub-folders"),
     "cut off": (lambda f: (f / "01.png").write_bytes((f / "01.png").read_bytes()[:60]), r"01\.png cannot be read"),
     "empty picture": (lambda f: (f / "01.png").write_bytes(b""), r"01\.png cannot be read"),

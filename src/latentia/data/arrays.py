@@ -108,7 +108,7 @@ def read_npz(path: Path, selection: Selection) -> Dataset:
     weight = selection.weight if selection.weight in arrays.shapes else None
     data = from_array(arrays.read(key), name=path.name, source=f"{path} (NPZ, array {key!r}).")
     rows = len(data.x)
-    if label is None and selection.label is None:
+    if label is None:
         label = next((k for k in _LABELS if arrays.shapes.get(k) == (rows,)), None)
     if label is not None:
         data = replace(data, label=as_label(arrays.read(label), path.name))
@@ -166,9 +166,7 @@ class NpzReader:
                     f"should not hold (the limit is {MAX_BYTES}). Unpack it and load the NPY file."
                 )
             with archive.open(info) as file:
-                array = _read_array(file, info.file_size, where)
-                file.read(1)  # the checksum is compared only when the end has been seen
-        return array
+                return _read_array(file, info.file_size, where)
 
 
 def _read_array(file: IO[bytes], size: int, where: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from latentia.errors import DataError
 
@@ -29,20 +29,22 @@ def download(
         DataError: the last attempt failed, what came is not the file, or the folder cannot be written.
     """
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
+    network = (RequestException, HTTPError)
     failure: Exception | None = None
     for attempt in range(max(1, attempts)):
         if attempt:
             time.sleep(backoff * 2 ** (attempt - 1))
         try:
             return _retrieve(file, url, folder, timeout)
-        except (RequestException, ValueError) as error:
+        except (*network, ValueError) as error:
             failure = error
             if _is_final(error):
                 break
         except OSError as error:
             raise DataError(f"{folder} cannot be written ({brief(error)}). Set LATENTIA_DATA to a folder.") from error
-    if isinstance(failure, RequestException):
+    if isinstance(failure, network):
         raise DataError(
             f"{url} could not be fetched: {brief(failure)}. Check the network, try again, set LATENTIA_MIRROR to "
             "another address, or put the file into a folder named by LATENTIA_DATA."
@@ -57,7 +59,7 @@ def _retrieve(file: File, url: str, folder: Path, timeout: float) -> Path:
     import pooch
 
     path = folder / file.path
-    get: Any = _Capped(file, timeout)  # the type that pooch states for it is not the one that it calls
+    get: Any = _Exactly(file, timeout)  # the type that pooch states for it is not the one that it calls
     fetched = pooch.retrieve(url, known_hash=f"sha256:{file.sha256}", fname=path.name, path=path.parent, downloader=get)
     return Path(fetched)
 
@@ -68,32 +70,28 @@ def _is_final(error: Exception) -> bool:
     return 400 <= status < 500 and status not in _WORTH_WAITING
 
 
-class _Capped:
-    """A pooch downloader that gives up on an answer longer than the file is known to be."""
+class _Exactly:
+    """A pooch downloader that keeps the very bytes, and gives up once they are more than the file has.
+
+    pooch's own one unpacks what a server labels as packed, and some label every .gz file so.
+    """
 
     def __init__(self, file: File, timeout: float) -> None:
         self.file = file
         self.timeout = timeout
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        from pooch import HTTPDownloader
+        import requests
 
-        # Some servers label .gz files as packed transport, and they would arrive unpacked.
         headers = {"Accept-Encoding": "identity"}
-        get = HTTPDownloader(timeout=self.timeout, headers=headers, chunk_size=2**16)
-        with open(output_file, "wb") as out:
-            get(url, _CappedFile(out, self.file.bytes), pooch)
-
-
-class _CappedFile:
-    def __init__(self, out: IO[bytes], limit: int) -> None:
-        self.out, self.left = out, limit
-
-    def write(self, chunk: bytes) -> None:
-        self.left -= len(chunk)
-        if self.left < 0:
-            raise ValueError("more bytes came than the file has")
-        self.out.write(chunk)
-
-    def flush(self) -> None:
-        self.out.flush()
+        left = self.file.bytes
+        with (
+            requests.get(url, stream=True, timeout=self.timeout, headers=headers) as response,
+            open(output_file, "wb") as out,
+        ):
+            response.raise_for_status()
+            for chunk in response.raw.stream(2**16, decode_content=False):
+                left -= len(chunk)
+                if left < 0:
+                    raise ValueError("more bytes came than the file has")
+                out.write(chunk)

@@ -86,6 +86,8 @@ def _path(source: str | os.PathLike) -> Path:
     text = os.fspath(source)
     if isinstance(text, bytes):
         text = os.fsdecode(text)
+    if not text:
+        raise DataError("An empty path came; the name of a data set, a file or a folder was expected.")
     if text.startswith(("http://", "https://", "ftp://", "s3://")):
         raise DataError(f"{text!r} is an address, a path was expected. Download the file and name it here.")
     try:
@@ -96,6 +98,8 @@ def _path(source: str | os.PathLike) -> Path:
 
 def _load_path(path: Path, selection: Selection) -> Dataset:
     mode = _mode(path)
+    if not path.name:  # "." and "/" are called nothing
+        path = path.resolve()
     if stat.S_ISDIR(mode):
         return read_images(path, selection)
     if not stat.S_ISREG(mode):
