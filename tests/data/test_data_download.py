@@ -1,5 +1,6 @@
 """Downloads from a server that is late, breaks off, fails, lies or never ends."""
 
+import gzip
 import hashlib
 import io
 import threading
@@ -55,6 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
         if act == "late":
             time.sleep(0.6)
         body = {"wrong": bytes(len(CONTENT)), "short": CONTENT[:-1]}.get(act, CONTENT)
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body)  # as servers may, for those who say that they can unpack
         self.send_response(200)
         if act == "labelled":
             self.send_header("Content-Encoding", "gzip")

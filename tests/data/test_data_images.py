@@ -58,6 +58,11 @@ def test_sub_folders_are_classes(tmp_path):
     np.testing.assert_array_equal(got.x, GREY[:3].reshape(3, -1))
 
 
+def test_the_folder_that_one_stands_in_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(_save(tmp_path / "here", GREY))
+    assert data.load(".").name == "here"
+
+
 def _huge_png():
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
