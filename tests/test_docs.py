@@ -133,7 +133,7 @@ def test_pages_in_the_menu_are_the_pages_there_are() -> None:
 def test_the_site_builds(tmp_path: Path) -> None:
     for package in ("mkdocs", "material", "mkdocstrings_handlers.python"):
         pytest.importorskip(package)
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pages = "".join(page.read_text(encoding="utf-8") for page in tmp_path.rglob("*.html"))
