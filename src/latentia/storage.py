@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -56,6 +57,7 @@ def read_json(path: Path) -> Any:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors as safetensors, whole or not at all."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
@@ -63,10 +65,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     def save(temporary: Path) -> None:
         try:
             save_file(plain, temporary)
-        except Exception as error:  # safetensors has an error class of its own for a failed write
-            if "No space" in str(error) or "os error 28" in str(error):
-                raise OSError(errno.ENOSPC, "No space left on device") from error
-            raise
+        except SafetensorError as error:  # its own class for a failed write, with the system's number in the text
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
     write_whole(path, save)
 
@@ -102,9 +105,9 @@ def disk_error(error: OSError, path: Path) -> RunError:
     """The operating system's refusal as a sentence."""
     if isinstance(error, RunError):
         return error
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return RunError(
-            f"The disk is full: {path} could not be written. What was written before is whole; "
+            f"{path} could not be written: there is no room left ({error.strerror}). What was written before is whole; "
             "make room, then take the run up again with `latentia resume`."
         )
     reason = error.strerror or str(error)

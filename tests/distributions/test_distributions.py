@@ -60,7 +60,14 @@ def test_mass_of_an_interval_against_mpmath(dtype: torch.dtype, tolerance: float
         a, b = (torch.tensor(centre + side * half, dtype=dtype) for side in (-1, 1))
         if a < b:
             truth = interval_by_mpmath(float(a), float(b))
-            assert float(log_interval(unit, a, b)) == pytest.approx(truth, rel=tolerance, abs=tolerance)
+            a, b = a.requires_grad_(), b.requires_grad_()
+            value = log_interval(unit, a, b)
+            assert value.item() == pytest.approx(truth, rel=tolerance, abs=tolerance)
+            value.backward()
+            for end, sign in ((a, -1), (b, 1)):
+                slope = float(sign * mpmath.npdf(mpmath.mpf(end.item())) / mpmath.exp(mpmath.mpf(truth)))
+                assert end.grad is not None
+                assert end.grad.item() == pytest.approx(slope, rel=300 * tolerance, abs=300 * tolerance)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import click
+import typer
 from rich.console import Console
 
 from ..errors import UserError
@@ -24,18 +24,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         console.print(f"[red]error:[/] {_plain(error)}")
         return 2
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         console.print("Interrupted.")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors, which newer typers vendor
+            error.show()
+            return 2
         return _our_fault(console, error)
 
 

@@ -129,7 +129,7 @@ def _near(path: Path) -> str:
         beside = sorted(str(p) for p in path.parent.iterdir())
     except OSError:
         beside = []
-    near = suggest(str(path), beside) or suggest(path.name, CATALOGUE)
+    near = suggest(path.name, CATALOGUE) or suggest(str(path), beside)
     return near or f" Give a path, or one of: {', '.join(CATALOGUE)}."
 
 

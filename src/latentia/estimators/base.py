@@ -17,7 +17,7 @@ from ..batch import Batch
 from ..binarise import Binarise
 from ..bounds.evaluate import evaluating
 from ..data.checks import check_rows, check_weight
-from ..errors import ParameterError
+from ..errors import DataError, ParameterError
 from ..estimate import Estimate
 from ..fitted import read_seed
 from ..learn import Learner, fit
@@ -77,10 +77,9 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             progress, callbacks: see `latentia.fit`.
         """
         folder = None if run is None else Path(run)
+        self.columns_ = tuple((note or {}).get("data", {}).get("columns", ())) or None
         x = self._rows(X, reset=True)
-        self.columns_ = (
-            tuple((note or {}).get("data", {}).get("columns") or getattr(self, "feature_names_in_", ())) or None
-        )
+        self.columns_ = self.columns_ or tuple(getattr(self, "feature_names_in_", ())) or None
         weight = None if sample_weight is None else check_weight(sample_weight, len(x), name="sample_weight")
         self.seed_ = _seed(self.random_state) if not resume or folder is None else read_seed(folder)  # type: ignore[attr-defined]
         self._begin(x, weight)
@@ -163,8 +162,12 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 self.image_shape_ = X.shape[1:]
             X = X.reshape(len(X), -1)
         least = self._min_rows if reset else 1
-        x = validate_data(self, X, reset=reset, ensure_all_finite=False, ensure_min_samples=least, dtype="numeric")
-        check_rows(x, columns=getattr(self, "feature_names_in_", None), name=f"The data for {type(self).__name__}")
+        try:
+            x = validate_data(self, X, reset=reset, ensure_all_finite=False, ensure_min_samples=least, dtype="numeric")
+        except ValueError as error:
+            raise error if isinstance(error, DataError) else DataError(str(error)) from None
+        names = getattr(self, "columns_", None) or getattr(self, "feature_names_in_", None)
+        check_rows(x, columns=names, name=f"The data for {type(self).__name__}")
         return x
 
     def _seen(self, X: Any) -> tuple[np.ndarray, Tensor]:

@@ -1,0 +1,221 @@
+"""Sections about the latent space: map, traversals, manifold, interpolation, components."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..evidence import Units
+from ..explore import interpolation, latent_map, manifold, prior_quantiles, traversal
+from ..explore.groups import Groups
+from ..explore.image_plots import line_chart, manifold_chart, traversals_chart
+from ..explore.latent import PERCENTILES
+from ..explore.plots import map_chart
+from ..explore.table_plots import heat_chart, line_of_cells, weights_chart
+from .page import Section, number, picture, plural, sentences
+from .view import Part, View
+
+MOST_STRIPS = 32  # units of pictures shown
+MOST_PANELS = 12  # units of a table shown
+NOT_FINITE = "What the model decodes are not finite numbers, so that there is nothing to show."
+
+
+def map_section(view: View) -> Section:
+    """Rows as points in the latent plane, coloured by label."""
+    found = latent_map(view.estimator, view.shown.x)
+    groups = view.groups
+    pictures = []
+    if view.mixture:
+        component = view.estimator.predict(view.shown.x)
+        names = tuple(str(k) for k in range(int(view.estimator._n_features_out)))
+        by = Groups(component, names) if len(names) <= 20 else Groups(None, values=component.astype(float))
+        words = f"Each dot is a row, coloured by its most probable component; {_how_mapped(found.kind, found.share)}"
+        pictures.append(picture(map_chart(found, by, "component"), "Map of the rows by component.", words))
+    if groups is not None or not view.mixture:
+        coloured = ", coloured by its label" if groups is not None else ""
+        words = f"Each dot is a row{coloured}; {_how_mapped(found.kind, found.share)}"
+        if len(found.axes) == 1:
+            words = f"Rows along one axis; {_how_mapped(found.kind, found.share)}"
+        pictures.append(picture(map_chart(found, groups), "Map of the latent space.", words))
+    read = (
+        "Rows that the model holds to be alike lie close together. Labels were not shown to the model: where classes form "
+        "islands, it has found them by itself."
+    )
+    label = "" if groups is not None else "The data have no label to colour by."
+    text = sentences(label, groups.note if groups is not None else "")
+    return Section("map", "Map of the latent space", read, text, tuple(pictures))
+
+
+def _how_mapped(kind: str, share: float) -> str:
+    if kind == "units":
+        return "coordinates are the latent units themselves, at their posterior means."
+    what = "data in the model's units" if kind == "data-pca" else "posterior means"
+    return f"coordinates are the first principal axes of the {what}, which carry {share:.0%} of their variance."
+
+
+def traversal_section(view: View, units: Units) -> Section:
+    """What each latent unit does, from one end of its prior to the other."""
+    order = np.argsort(-units.activity.numpy(), kind="stable")
+    if not _finite(view):
+        return Section("traversals", "Along each latent unit", text=(NOT_FINITE,))
+    most = MOST_STRIPS if view.image_shape else MOST_PANELS
+    shown = order[:most]
+    walks = [(_unit_name(units, u), traversal(view.estimator, int(u))) for u in shown]
+    read = (
+        "One latent unit moves from the 1st to the 99th percentile of its prior while all others stay at their median: what "
+        "changes is what the unit stands for. Nothing changes along an idle unit."
+    )
+    left_out = f"The {most} most active of {len(order)} units are shown." if len(order) > most else ""
+    ticks = [f"{p} %" for p in PERCENTILES]
+    if view.image_shape:
+        figure = traversals_chart(walks, ticks, view.image_shape, view.limits)
+        caption = "Mean picture E[x|z] at percentiles of the prior, most active units first."
+    else:
+        figure = _walk_cells(view, walks)
+        caption = (
+            f"Change of E[x|z] from the prior's median, in standard deviations of each column.{_columns_words(view)}"
+        )
+    return Section(
+        "traversals",
+        "Along each latent unit",
+        read,
+        sentences(left_out, _rotation(view)),
+        (picture(figure, "Decoded rows along each latent unit.", caption),),
+    )
+
+
+def _walk_cells(view: View, walks: Sequence[tuple[str, np.ndarray]]):
+    _, sd = _standard(view)
+    middle = view.estimator.inverse_transform(prior_quantiles(view.estimator, (50,)))
+    panels = [(name, ((x - middle) / sd)[:, view.columns]) for name, x in walks]
+    return heat_chart(
+        panels, [str(p) for p in PERCENTILES], view.names, "change, standard deviations", "percentile of the prior"
+    )
+
+
+def _unit_name(units: Units, unit: int) -> str:
+    return f"unit {unit}" if units.kl is None else f"unit {unit}  ({float(units.kl[unit]):.1f} nats)"
+
+
+def _rotation(view: View) -> str:
+    if view.estimator._default_evidence != "exact":
+        return ""
+    return "A linear model fits equally well when its latent axes are turned, so that a single axis need not mean anything."
+
+
+def manifold_section(view: View, units: Units) -> Section | None:
+    """The plane of the two most active units, decoded; for pictures."""
+    if view.image_shape is None or len(units.activity) < 2 or not _finite(view):
+        return None
+    order = np.argsort(-units.activity.numpy(), kind="stable")
+    pair = int(order[0]), int(order[1])
+    n = 15 if max(view.image_shape[:2]) <= 32 else 10
+    figure = manifold_chart(manifold(view.estimator, pair, n), pair, view.image_shape, view.limits)
+    rest = "" if len(order) == 2 else ", the others staying at their median"
+    caption = (
+        f"Mean pictures over the two most active units, from the 2.5th to the 97.5th percentile of the prior{rest}."
+    )
+    read = "Neighbours in this plane should look alike, and change smoothly from one kind of picture into another."
+    return Section(
+        "plane",
+        "The plane of the two most active units",
+        read,
+        (),
+        (picture(figure, "Decoded grid over two latent units.", caption),),
+    )
+
+
+def interpolation_section(view: View) -> Section | None:
+    """From one row to another through the latent space."""
+    part = view.parts[0]
+    if len(part.x) < 2 or not _finite(view):
+        return None
+    a, b = _two_rows(view, part)
+    between = interpolation(view.estimator, part.x[a], part.x[b], 9)
+    ends = view.seen(part.x[[a, b]])
+    labels = "" if part.label is None else f" A has the label {part.label[a]}, B the label {part.label[b]}."
+    read = (
+        "The straight line between what the model infers for two rows, decoded. A good latent space passes through "
+        "plausible rows on the way; a poor one shows mixtures of both ends."
+    )
+    where = f"A and B are two of the {part.name}"
+    where += ", as the model saw them." if view.estimator.binarise_ is not None else "."
+    caption = f"{where}{labels} The ends of the decoded line are the reconstructions of A and B."
+    if view.image_shape:
+        names = ["A", *(f"{t:.0%}" for t in np.linspace(0, 1, 9)), "B"]
+        figure = line_chart(np.vstack([ends[:1], between, ends[1:]]), names, view.image_shape, view.limits)
+    else:
+        mean, sd = _standard(view)
+        scaled = [((x - mean) / sd)[:, view.columns] for x in (ends, between)]
+        figure = line_of_cells(scaled[0][0], scaled[1], scaled[0][1], view.names, "standard deviations from the mean")
+        caption += _columns_words(view)
+    return Section(
+        "interpolation",
+        "From one row to another",
+        read,
+        (),
+        (picture(figure, "Decoded rows between two rows.", caption.strip()),),
+    )
+
+
+def _two_rows(view: View, part: Part) -> tuple[int, int]:
+    """The first row, and that among the next fifty that lies farthest from it, of another label if there is one."""
+    n = min(len(part.x), 51)
+    means = view.estimator.transform(part.x[:n])
+    distance = np.square(means - means[0]).sum(1)
+    if part.label is not None:
+        other = np.array([label != part.label[0] for label in part.label[:n].tolist()])
+        distance = np.where(other, distance, -1.0) if other.any() else distance
+    return 0, max(1, int(distance.argmax()))
+
+
+def components_section(view: View) -> Section:
+    """Weight and mean of each component of a mixture."""
+    estimator = view.estimator
+    k = int(estimator._n_features_out)
+    weights = estimator.model_.prior().probs.detach().cpu().numpy()
+    assigned = np.bincount(estimator.predict(view.shown.x), minlength=k) / len(view.shown.x)
+    means = estimator.inverse_transform(np.eye(k))
+    order = np.argsort(-weights, kind="stable")[: MOST_STRIPS if view.image_shape else 40]
+    bars = picture(
+        weights_chart(weights, assigned), "Bars: weight of each component.", f"Over {plural(len(view.shown.x), 'row')}."
+    )
+    names = [f"{c}" for c in order]
+    if view.image_shape:
+        figure = line_chart(means[order], names, view.image_shape, view.limits)
+        caption = "Mean picture of each component, heaviest first."
+    else:
+        mean, sd = _standard(view)
+        cells = ((means[order] - mean) / sd)[:, view.columns]
+        figure = heat_chart(
+            [("mean of each component", cells)],
+            names,
+            view.names,
+            "standard deviations from the mean",
+            "component, heaviest first",
+        )
+        caption = f"Mean of each component, in standard deviations of each column from its mean.{_columns_words(view)}"
+    read = (
+        "A mixture explains each row by one of its components. A component's weight is the share of rows it is expected to "
+        "explain; its mean is the typical row of its kind."
+    )
+    least = f"The lightest component has a weight of {number(float(weights.min()), 3)}."
+    return Section(
+        "components", "Components", read, (least,), (bars, picture(figure, "Means of the components.", caption))
+    )
+
+
+def _finite(view: View) -> bool:
+    return bool(np.isfinite(view.estimator.inverse_transform(prior_quantiles(view.estimator, (1, 50, 99)))).all())
+
+
+def _standard(view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the shown rows' columns; 1 for constant ones."""
+    x = view.seen(view.shown.x)
+    sd = x.std(0)
+    return x.mean(0), np.where((x.min(0) == x.max(0)) | (sd == 0), 1.0, sd)
+
+
+def _columns_words(view: View) -> str:
+    if len(view.columns) == len(view.dataset.columns):
+        return ""
+    return f" Shown are the {len(view.columns)} of {len(view.dataset.columns)} columns that vary most, in the model's units."

@@ -1,0 +1,94 @@
+"""From a fitted estimator and its data to a page on the disk."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from .._version import __version__
+from ..data import Dataset
+from ..estimate import Estimate
+from ..storage import write_text
+
+
+def write_report(
+    estimator: Any,
+    dataset: Dataset,
+    path: str | Path,
+    *,
+    evidence: Sequence[Estimate] | None = None,
+    title: str | None = None,
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write one HTML file that opens offline and explains a fit to somebody who did not run it.
+
+    Arguments:
+        estimator: fitted, any of latentia's.
+        dataset: what it was fitted to; its test part, if any, is what evidence and reconstructions are about, else the
+            rows that were held out.
+        path: of the file, which is written whole or not at all.
+        evidence: estimates to show; None computes those that suit the model, on at most 2000 rows.
+        title: of the page; None makes one from the model and the data.
+        notes: sentences to put at the head.
+
+    Returns the path.
+
+    Raises: `DataError` where the data set is not that of the fit; `RunError` where the file cannot be written.
+    """
+    check_is_fitted(estimator, "fit_")
+    from .page import render
+
+    with warnings.catch_warnings():
+        # make_view has compared the columns by name, which is what scikit-learn warns that it cannot do
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        page = make_page(estimator, dataset, evidence, title, notes)
+    path = Path(path)
+    write_text(path, render(page))
+    return path
+
+
+def make_page(
+    estimator: Any, dataset: Dataset, evidence: Sequence[Estimate] | None, title: str | None, notes: Sequence[str]
+) -> Any:
+    """Everything that the page says, in order."""
+    from . import data_sections as data
+    from . import fit_sections as fits
+    from . import latent_sections as latent
+    from .numbers import Scored, key_numbers, latent_units, score
+    from .page import Page
+    from .view import make_view
+
+    view = make_view(estimator, dataset)
+    scored, refusals = score(view) if evidence is None else ([Scored("", e) for e in evidence], [])
+    units = latent_units(view)
+    sections = [
+        fits.fit_section(view, notes),
+        fits.learning_section(view),
+        fits.evidence_section(view, scored, refusals),
+        data.reconstruction_section(view),
+        data.samples_section(view),
+        latent.map_section(view),
+    ]
+    if units is None:
+        sections.append(latent.components_section(view))
+    else:
+        sections += [
+            fits.units_section(view, units),
+            latent.traversal_section(view, units),
+            latent.manifold_section(view, units),
+            latent.interpolation_section(view),
+        ]
+    name = fits.model_name(estimator)
+    heading = title or f"{name[:1].upper()}{name[1:]} of {dataset.name}"
+    foot = f"Made by latentia {__version__}. Seed {view.seed}. This file needs no network and runs no scripts."
+    return Page(heading, _subtitle(view), key_numbers(view, scored, units), [s for s in sections if s], foot)
+
+
+def _subtitle(view: Any) -> str:
+    from .page import plural
+
+    size = plural(int(view.estimator._n_features_out), "component" if view.mixture else "latent unit")
+    rows, columns = plural(len(view.dataset.x), "row"), plural(len(view.dataset.columns), "column")
+    return f"{type(view.estimator).__name__} with {size}, fitted to {view.dataset.name}: {rows}, {columns}."

@@ -1,0 +1,165 @@
+"""One table: every model x every learner learns, or refuses in a sentence that names who would do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import latentia
+from latentia import families
+from latentia.abilities import HasLogProb, HasPosterior, HasUpdate
+from latentia.batch import Batch, Batches
+from latentia.conditional import Conditional
+from latentia.errors import AbilityError
+from latentia.learn import AmortizedVI, ExactEM, Learner
+from latentia.models import (
+    CategoricalPrior,
+    FactorAnalysis,
+    FiniteLatentModel,
+    GaussianMixture,
+    LatentVariableModel,
+    Model,
+    ProbabilisticPCA,
+    StandardNormal,
+)
+from latentia.networks import MLP, OneHot
+from latentia.posteriors import Amortized, Exact
+from latentia.scaling import Scaling
+
+N, D, K = 120, 4, 2
+SCALING = {"loc": torch.arange(4.0), "scale": torch.tensor([1.0, 2.0, 0.5, 3.0])}
+
+
+def deep(family: families.Family) -> LatentVariableModel:
+    scaling = None if isinstance(family, families.Bernoulli) else Scaling(**SCALING)
+    decoder = MLP(K, family.n_raw * D, (8,))
+    return LatentVariableModel(StandardNormal(K), Conditional(decoder, family, (K,)), scaling)
+
+
+def deep_mixture() -> FiniteLatentModel:
+    p = Conditional(OneHot(3, MLP(3, D, (8,))), families.Normal((D,), scale="per-feature"), ())
+    return FiniteLatentModel(CategoricalPrior(3), p, Scaling(**SCALING))
+
+
+MODELS: dict[str, Callable[[], Model]] = {
+    "vae normal": lambda: deep(families.Normal((D,), scale="network")),
+    "vae bernoulli": lambda: deep(families.Bernoulli((D,))),
+    "ppca": lambda: ProbabilisticPCA(D, K, scaling=Scaling(**SCALING)),
+    "fa": lambda: FactorAnalysis(D, K, scaling=Scaling(**SCALING)),
+    "gmm full": lambda: GaussianMixture(D, 3, covariance="full", scaling=Scaling(**SCALING)),
+    "gmm tied": lambda: GaussianMixture(D, 3, covariance="tied"),
+    "gmm diag": lambda: GaussianMixture(D, 3, covariance="diag"),
+    "gmm spherical": lambda: GaussianMixture(D, 3, covariance="spherical"),
+    "deep mixture": deep_mixture,
+}
+
+
+def amortized(model: Model) -> AmortizedVI:
+    torch.manual_seed(1)
+    if model.latent_shape == ():
+        return AmortizedVI(
+            Amortized(Conditional(MLP(D, 3, (8,)), families.Categorical((), 3), (D,))), learning_rate=0.01
+        )
+    encoder = Conditional(MLP(D, 2 * K, (8,)), families.Normal((K,)), (D,), joint=True)
+    return AmortizedVI(Amortized(encoder), learning_rate=0.01)
+
+
+LEARNERS: dict[str, Callable[[Model], Learner]] = {
+    "amortized": amortized,
+    "amortized, q exact": lambda model: AmortizedVI(Exact(), learning_rate=0.01),
+    "exact-em": lambda model: ExactEM(tol=0.0),
+}
+REFUSED = {
+    ("vae normal", "exact-em"): "AmortizedVI",
+    ("vae bernoulli", "exact-em"): "AmortizedVI",
+    ("vae normal", "amortized, q exact"): "posteriors.Amortized",
+    ("vae bernoulli", "amortized, q exact"): "posteriors.Amortized",
+}
+
+
+def data(name: str) -> torch.Tensor:
+    torch.manual_seed(2)
+    if "bernoulli" in name:
+        return torch.bernoulli(torch.full((N, D), 0.3))
+    z = torch.randn(N, K)
+    return z @ torch.randn(K, D) + 0.3 * torch.randn(N, D) + torch.arange(4.0)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_it_learns_or_refuses(model: str, learner: str) -> None:
+    torch.manual_seed(0)
+    p = MODELS[model]()
+    who = LEARNERS[learner](p)
+    options: dict[str, Any] = {"max_epochs": 25, "batch_size": 40, "seed": 0, "device": "cpu"}
+    if (model, learner) in REFUSED:
+        with pytest.raises(AbilityError, match=REFUSED[model, learner]):
+            latentia.fit(p, who, data(model), **options)
+        return
+    fit = latentia.fit(p, who, data(model), **options)
+    bounds = [row["bound"] for row in fit.history]
+    assert bounds[-1] >= bounds[0]
+    assert all(torch.isfinite(t).all() for t in fit.tensors().values())
+    assert fit.status
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_parameters_of_p_and_q_are_disjoint(model: str) -> None:
+    p = MODELS[model]()
+    q = amortized(p).posterior
+    assert not {id(t) for t in p.parameters()} & {id(t) for t in q.parameters()}
+    assert not list(Exact().parameters())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_shapes_and_consistency(model: str) -> None:
+    torch.manual_seed(0)
+    p = MODELS[model]().double()
+    x = data(model).double()
+    z = p.prior().sample(torch.Size((5, N)))
+    assert z.shape == (5, N, *p.latent_shape)
+    joint = p.log_joint(x, z)
+    assert joint.shape == (5, N)
+    assert torch.allclose(joint, p.prior().log_prob(z) + p.log_likelihood(x, z))
+    torch.manual_seed(3)
+    draws = p.sample(7)
+    assert draws.shape == (7, D)
+    assert torch.isfinite(draws).all()
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if isinstance(MODELS[name](), HasPosterior)])
+def test_bayes_rule_holds(model: str) -> None:
+    torch.manual_seed(0)
+    p = MODELS[model]().double()
+    assert isinstance(p, HasPosterior)
+    assert isinstance(p, HasLogProb)
+    x = data(model).double()
+    q = p.posterior(x)
+    z = q.sample(torch.Size((3,)))
+    assert torch.allclose(p.log_joint(x, z) - q.log_prob(z), p.log_prob(x).expand(3, N), atol=1e-8)
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if isinstance(MODELS[name](), HasUpdate)])
+def test_statistics_add_up_in_any_batches(model: str) -> None:
+    torch.manual_seed(0)
+    p = MODELS[model]().double()
+    assert isinstance(p, HasUpdate)
+    x = data(model).double()
+    p.initialise(Batches(x, dtype=torch.float64), "auto", 0)
+    whole = p.expect(Batch(x, torch.arange(N)))
+    parts = [p.expect(Batch(x[i : i + 17], torch.arange(i, min(i + 17, N)))) for i in range(0, N, 17)]
+    for key, value in whole.statistics.items():
+        assert torch.allclose(sum(part.statistics[key] for part in parts), value, atol=1e-9), key  # type: ignore[arg-type]
+    assert torch.allclose(torch.cat([part.log_prob for part in parts]), whole.log_prob)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_row_scores_the_same_in_float32_and_float64(model: str) -> None:
+    torch.manual_seed(0)
+    p = MODELS[model]().double()
+    x = data(model).double()
+    z = p.prior().sample(torch.Size((2, N)))
+    exact = p.log_joint(x, z)
+    rough = p.float().log_joint(x.float(), z if z.dtype == torch.int64 else z.float())
+    assert torch.allclose(rough.double(), exact, rtol=1e-4, atol=1e-3)
