@@ -161,6 +161,39 @@ def _naive_statistics(model, x, observed, weight):
 
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("cls", MODELS)
+def test_an_update_is_the_regression_of_the_completed_rows_on_the_latents(cls, missing):
+    model, x, observed = some_model(cls), linear_data(n=20), None
+    if missing:
+        x, observed = some_missing(x)
+    mean, covariance = _naive_update(model, x, observed)
+    model.update(model.expect(Batch(x, torch.arange(20), None, observed)).statistics)
+    np.testing.assert_allclose(model.mean().detach(), mean, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(model.covariance().detach(), covariance, rtol=1e-7, atol=1e-8)
+
+
+def _naive_update(model, x, observed):
+    """Mean and covariance of x once (1, z) -> x is fitted to E[(z, x)] and E[(z, x)(z, x)^T] given what was seen."""
+    mean, loading = model.loc.detach().numpy(), model.loading.detach().numpy()
+    joint_mean = np.concatenate([np.zeros(2), mean])
+    noise = np.diag(model.scale.detach().numpy() ** 2)
+    joint = np.block([[np.eye(2), loading.T], [loading, loading @ loading.T + noise]])
+    first, second = np.zeros(7), np.zeros((7, 7))
+    for i, row in enumerate(x.numpy()):
+        here = np.r_[np.zeros(2, bool), np.ones(5, bool) if observed is None else observed[i].numpy()]
+        gain = joint[:, here] @ np.linalg.inv(joint[np.ix_(here, here)])
+        expected = joint_mean + gain @ (row[here[2:]] - joint_mean[here])
+        first += expected / len(x)
+        second += (np.outer(expected, expected) + joint - gain @ joint[here]) / len(x)
+    moments = second - np.outer(first, first)
+    zz, xz, xx = moments[:2, :2], moments[2:, :2], moments[2:, 2:]
+    slope = xz @ np.linalg.inv(zz)
+    left = np.diag(xx - slope @ xz.T)
+    left = np.full(5, left.mean()) if isinstance(model, ProbabilisticPCA) else left
+    return first[2:], slope @ zz @ slope.T + np.diag(left)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("cls", MODELS)
 def test_statistics_depend_neither_on_batches_nor_on_weight_against_repeats(cls, missing):
     model, x, observed = some_model(cls), linear_data(n=30), None
     if missing:
