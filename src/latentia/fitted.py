@@ -1,5 +1,6 @@
 """What came out of learning."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,14 @@ def read_seed(folder: Path) -> int:
     if not isinstance(seed, int):
         raise RunError(f"{folder / 'run.json'} has no seed, so the run cannot be taken up again. Fit anew.")
     return seed
+
+
+def close_failed_run(folder: Path) -> None:
+    """Take back a run.json that vouches for nothing: a fit that failed before its first checkpoint."""
+    if not any((folder / "checkpoints").glob("*")) and not (folder / "weights.safetensors").exists():
+        (folder / "run.json").unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def module_tensors(model: nn.Module, posterior: nn.Module) -> dict[str, Tensor]:

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from ..batch import Batches
-from .base import Bound
 from ..randomness import row_noise
+from .base import Bound
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def run_list(as_json: bool) -> int:
         return 0
     table = Table("name", "rows", "columns", "values", "where")
     for name, facts in found.items():
-        table.add_row(name, *(str(facts.get(key, "")) for key in ("rows", "columns", "values", "where")))
+        table.add_row(name, *(str(facts.get(key, "")) for key in ("rows", "columns", "values", "found")))
     Console(highlight=False).print(table)
     return 0
 

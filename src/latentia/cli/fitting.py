@@ -13,7 +13,8 @@ from ..fitted import read_record
 from .options import MODELS, estimator_params
 from .showing import Live, estimate_table, facts_table, print_json
 
-EVIDENCE_ROWS = 2000
+EVIDENCE_ROWS = 1000
+CELLS = 100_000_000  # cells decoded for the closing table, a few seconds on a laptop
 
 
 def run_fit(
@@ -108,7 +109,8 @@ def _run(
 
 def _finish(estimator: Any, data: Dataset, out: Path, console: Console, *, with_report: bool, as_json: bool) -> int:
     name, rows, weight = held_out(estimator, data)
-    estimates = evidence_of(estimator, rows, weight, console)
+    samples = max(32, min(500, CELLS // max(1, rows.size)))
+    estimates = evidence_of(estimator, rows, weight, samples, console)
     page = out / "report.html"
     if with_report:
         from ..report import write_report
@@ -128,7 +130,7 @@ def _finish(estimator: Any, data: Dataset, out: Path, console: Console, *, with_
         return 0
     out_console = Console(highlight=False)
     if estimates:
-        out_console.print(estimate_table([(f"{title} ({name})", e) for title, e in estimates], bits(estimator)))
+        out_console.print(estimate_table(estimates, bits(estimator), f"Nats per row, on {len(rows):,} {name}"))
     for _, estimate in estimates:
         if estimate.warning:
             out_console.print(estimate.warning, markup=False)
@@ -157,14 +159,14 @@ def held_out(estimator: Any, data: Dataset) -> tuple[str, Any, Any]:
     return name, x, weight
 
 
-def evidence_of(estimator: Any, rows: Any, weight: Any, console: Console) -> list[tuple[str, Estimate]]:
+def evidence_of(estimator: Any, rows: Any, weight: Any, samples: int, console: Console) -> list[tuple[str, Estimate]]:
     """The evidence that the model allows: exact, or ELBO and importance-weighted."""
     try:
         if estimator._default_evidence == "exact":
             return [("log p(x)", estimator.evidence(rows, "exact", sample_weight=weight))]
         return [
-            ("ELBO", estimator.evidence(rows, "elbo", 64, sample_weight=weight)),
-            ("importance-weighted log p(x)", estimator.evidence(rows, "importance", 500, sample_weight=weight)),
+            ("ELBO", estimator.evidence(rows, "elbo", min(64, samples), sample_weight=weight)),
+            ("log p(x), importance-weighted", estimator.evidence(rows, "importance", samples, sample_weight=weight)),
         ]
     except AbilityError as error:
         console.print(str(error), markup=False)
@@ -173,7 +175,7 @@ def evidence_of(estimator: Any, rows: Any, weight: Any, console: Console) -> lis
 
 def bits(estimator: Any) -> int | None:
     """Number of cells where bits per dimension mean something: whole numbers with their own probabilities."""
-    return int(estimator.n_features_in_) if estimator.plan_.scaling.levels is not None else None
+    return int(estimator.n_features_in_) if estimator.plan_.is_probability else None
 
 
 def _units(estimator: Any, rows: Any) -> tuple[int, int] | None:

@@ -43,7 +43,7 @@ OPTIONS = (
     Option("n_components", int, "Components of the mixture."),
     Option("likelihood", str, "auto, normal, bernoulli, continuous-bernoulli, categorical, cross-entropy."),
     Option("scale", str, "auto, none, standard, unit: the map to the model's units, a part of the density."),
-    Option("noise", str, "Scale of a normal likelihood: per-feature, one, network, or a number."),
+    Option("noise", str, "Scale of a normal likelihood: auto, per-feature, one, network, or a number."),
     Option("binarize", str, "stochastic or threshold, for grey levels under a Bernoulli."),
     Option("network", str, "mlp or conv."),
     Option("image_shape", str, "Height x width of flat rows, such as 28x28."),

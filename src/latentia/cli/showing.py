@@ -34,22 +34,25 @@ def _finite(value: Any) -> Any:
 def estimate_table(rows: Sequence[tuple[str, "Estimate"]], n_cells: int | None, title: str = "") -> Table:
     """Evidence with kinds and errors; bits per dimension where `n_cells` is given."""
     table = Table(title=title or None, title_justify="left")
-    for column in ("what", "", "nats per row", "Monte Carlo error", "error over rows", "how"):
-        table.add_column(column, justify="left" if column in ("what", "how") else "right")
+    for column in ("what", "nats per row", "Monte Carlo error", "error over rows", "samples"):
+        table.add_column(column, justify="left" if column == "what" else "right")
     if n_cells:
         table.add_column("bits/dim", justify="right")
     for name, estimate in rows:
-        samples = f", {estimate.n_samples} samples" if estimate.n_samples else ""
         cells = [
             name,
-            SIGN[estimate.kind],
-            f"{estimate.mean:.3f}",
-            f"± {estimate.mc_error:.3f}" if estimate.n_samples else "none",
+            f"{SIGN[estimate.kind]} {estimate.mean:.3f}",
+            mc_error(estimate),
             f"± {estimate.row_error:.3f}",
-            f"{estimate.method}{samples}, {len(estimate.values)} rows",
+            str(estimate.n_samples or estimate.method),
         ]
         table.add_row(*cells, *([f"{estimate.bits_per_dimension(n_cells):.4f}"] if n_cells else []))
     return table
+
+
+def mc_error(estimate: "Estimate") -> str:
+    """The Monte Carlo error in words; "none" where nothing was drawn."""
+    return f"± {estimate.mc_error:.3f}" if estimate.n_samples else "none"
 
 
 def facts_table(facts: Mapping[str, Any]) -> Table:

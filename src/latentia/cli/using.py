@@ -15,6 +15,11 @@ from .fitting import bits
 from .output import write_array
 from .showing import SIGN, estimate_table, print_json
 
+MIXED = (
+    "Warning: some of these numbers are log-probabilities of whole numbers and some are log-densities; they differ by "
+    "more than the models do. Fit all runs with likelihoods of one sort before you compare."
+)
+
 
 def columns_of(run: Path) -> list[str]:
     """Column names that a run was fitted to."""
@@ -59,7 +64,11 @@ def run_score(
         print_json({"run": str(run), "data": data.name, **estimate.as_dict(), **more})
         return 0
     console = Console(highlight=False)
-    console.print(estimate_table([(data.name, estimate)], cells, "log p(x)"))
+    console.print(
+        estimate_table(
+            [(f"log p(x), {estimate.method}", estimate)], cells, f"Nats per row, on {len(data.x):,} rows of {data.name}"
+        )
+    )
     if estimate.warning:
         console.print(estimate.warning, markup=False)
     return 0
@@ -115,14 +124,16 @@ def run_compare(
     """Print runs side by side on the same rows; differences are paired, row by row, against the best."""
     if len(runs) < 2:
         raise RunError(f"{len(runs)} run came; at least two are needed to compare. Name another.")
+    estimators = [load_run(run) for run in runs]
     found = [
-        (run, load_run(run).evidence(matching(run, on, dict(selection)).x, evidence, samples, seed=seed))
-        for run in runs
+        (run, estimator.evidence(matching(run, on, dict(selection)).x, evidence, samples, seed=seed))
+        for run, estimator in zip(runs, estimators)
     ]
+    mixed = len({estimator.plan_.is_probability for estimator in estimators}) > 1
     best = max(found, key=lambda pair: pair[1].mean)[1]
     rows = [{"run": str(run), **e.as_dict(), **_difference(e, best)} for run, e in found]
     if as_json:
-        print_json({"on": on, "runs": rows})
+        print_json({"on": on, "runs": rows, **({"warning": MIXED} if mixed else {})})
         return 0
     table = Table(title=f"log p(x) on {on}, nats per row", title_justify="left")
     for column in ("run", "", "mean", "Monte Carlo error", "behind the best", "how"):
@@ -130,8 +141,18 @@ def run_compare(
     for row in rows:
         gap = f"{row['difference']:.3f} ± {row['difference_error']:.3f}" if row["difference"] else "best"
         how = f"{row['method']}, {row['n_samples']} samples" if row["n_samples"] else row["method"]
-        table.add_row(row["run"], SIGN[row["kind"]], f"{row['mean']:.3f}", f"± {row['mc_error']:.3f}", gap, how)
-    Console(highlight=False).print(table)
+        table.add_row(
+            row["run"],
+            SIGN[row["kind"]],
+            f"{row['mean']:.3f}",
+            f"± {row['mc_error']:.3f}" if row["n_samples"] else "none",
+            gap,
+            how,
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    if mixed:
+        console.print(MIXED, markup=False)
     return 0
 
 

@@ -17,9 +17,9 @@ from ..batch import Batch
 from ..binarise import Binarise
 from ..bounds.evaluate import evaluating
 from ..data.checks import check_rows, check_weight
-from ..errors import DataError, ParameterError
+from ..errors import DataError, ParameterError, UserError
 from ..estimate import Estimate
-from ..fitted import read_seed
+from ..fitted import close_failed_run, read_seed
 from ..learn import Learner, fit
 from ..models import Model
 from ..randomness import Stream
@@ -84,11 +84,34 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.seed_ = _seed(self.random_state) if not resume or folder is None else read_seed(folder)  # type: ignore[attr-defined]
         self._begin(x, weight)
         train, self.held_out_rows_ = self._split(len(x), self.seed_)
-        held_out = self.held_out_rows_
         if folder is not None:
             self._open_run(folder, resume, note or {})
         watch = _Printing(self.verbose, planned, progress)  # type: ignore[attr-defined]
         watch.planned(self.plan_.sentences)
+        try:
+            self._learn(x, weight, train, folder, resume, watch.progress, callbacks)
+        except UserError:
+            if folder is not None:
+                close_failed_run(folder)
+            raise
+        self._finish()
+        if folder is not None:
+            self.save(folder, **(note or {}))
+        elif self.fit_.interrupted:
+            raise KeyboardInterrupt(self.fit_.status)
+        return self
+
+    def _learn(
+        self,
+        x: np.ndarray,
+        weight: np.ndarray | None,
+        train: np.ndarray | None,
+        folder: Path | None,
+        resume: bool,
+        progress: Callable[..., None] | None,
+        callbacks: Sequence[Callable[..., Any]],
+    ) -> None:
+        held_out = self.held_out_rows_
         pick = lambda rows: torch.as_tensor(np.ascontiguousarray(x if rows is None else x[rows]))  # noqa: E731
         self.fit_ = fit(
             self.model_,
@@ -100,16 +123,10 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             transform=self.binarise_,
             checkpoints=None if folder is None else folder / "checkpoints",
             resume=resume,
-            progress=watch.progress,
+            progress=progress,
             callbacks=callbacks,
             **self._loop_options(),
         )
-        self._finish()
-        if folder is not None:
-            self.save(folder, **(note or {}))
-        elif self.fit_.interrupted:
-            raise KeyboardInterrupt(self.fit_.status)
-        return self
 
     def _begin(self, x: np.ndarray, weight: np.ndarray | None) -> None:
         warm = getattr(self, "warm_start", False) and hasattr(self, "model_")

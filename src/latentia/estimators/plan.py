@@ -40,9 +40,16 @@ class Plan:
     floor: float
     sentences: tuple[str, ...]
 
+    @property
+    def is_probability(self) -> bool:
+        """Whether log p(x) is the log of a probability (of whole numbers), so that bits per dimension mean something."""
+        return self.scaling.levels is not None or self.likelihood in ("bernoulli", "categorical")
+
     def family(self, n_features: int, noise: float | str, n_categories: int = 2) -> Family:
-        """The family of the likelihood, for rows of `n_features` cells."""
+        """The family of the likelihood, for rows of `n_features` cells; noise "auto" is one scale for grey levels."""
         if self.likelihood == "normal":
+            if noise == "auto":
+                noise = "per-feature" if self.scaling.levels is None else "one"
             return Normal((n_features,), scale=noise, floor=self.floor)
         if self.likelihood == "categorical":
             return Categorical((n_features,), n_categories)
@@ -76,7 +83,7 @@ def make_plan(
     units = x if scaling.identity else scaling.to_model(torch.as_tensor(x, dtype=torch.float64)).numpy()
     mean, sd = moments(units, weight)
     floor = 0.0 if discrete or likelihood != "normal" else FLOOR * float(sd[sd > 0].mean() if (sd > 0).any() else 1.0)
-    sentences = _sentences(kind, likelihood, scaling, floor, discrete)
+    sentences = _sentences(x, kind, likelihood, scaling, floor)
     return Plan(kind, likelihood, scaling, mean, sd, floor, sentences)
 
 
@@ -143,10 +150,14 @@ def moments(x: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.nd
     return np.where(constant, x[0], mean), np.where(constant, 0.0, sd)
 
 
-def _sentences(kind: str, likelihood: str, scaling: Scaling, floor: float, discrete: bool) -> tuple[str, ...]:
-    values = {"binary": "zeros and ones", "grey": "whole numbers from 0 to 255", "real": "real numbers"}[kind]
+def _sentences(x: np.ndarray, kind: str, likelihood: str, scaling: Scaling, floor: float) -> tuple[str, ...]:
+    values = {
+        "binary": "zeros and ones",
+        "grey": f"whole numbers from {x.min():g} to {x.max():g}",
+        "real": "real numbers",
+    }[kind]
     out = [f"The columns hold {values}; likelihood: {likelihood}; scaling: {scaling.text}."]
-    if discrete and scaling.levels is not None:
+    if scaling.levels is not None:
         low, high = scaling.levels
         out.append(
             f"Dequantisation: exact; each level from {low:g} to {high:g} is given the mass of the interval of width one "

@@ -27,7 +27,8 @@ class VAE(LatentEstimator):
         likelihood: "auto" (from what the columns hold), "normal", "bernoulli", "continuous-bernoulli", "categorical",
             or "cross-entropy" (a reconstruction error, without evidence).
         scale: "auto", "none", "standard" or "unit": the map to the model's units, a part of the density.
-        noise: scale of a normal likelihood: "per-feature", "one", "network", or a number (model units).
+        noise: scale of a normal likelihood: "per-feature", "one", "network", a number (model units), or "auto": one for
+            grey levels (a pixel that is nearly always blank would else decide about all), else per feature.
         binarize: None, "stochastic" (coin flips, drawn anew every epoch) or "threshold", for grey levels.
         network: "mlp" or "conv" (needs `image_shape`).
         image_shape: (height, width) or (height, width, channels) of flat rows; None takes it from 3-D input.
@@ -62,7 +63,7 @@ class VAE(LatentEstimator):
         *,
         likelihood: str = "auto",
         scale: str = "auto",
-        noise: float | str = "per-feature",
+        noise: float | str = "auto",
         binarize: str | None = None,
         network: str = "mlp",
         image_shape: Sequence[int] | None = None,

@@ -14,9 +14,9 @@ from torch import Tensor
 from ..abilities import HasLogProb, require
 from ..batch import Batch, Batches, as_batches
 from ..bounds import Bound, Elbo, ImportanceWeighted
+from ..bounds.evaluate import evaluating
 from ..errors import AbilityError, ParameterError, choose
 from ..estimate import Estimate
-from ..bounds.evaluate import evaluating
 from ..randomness import row_noise
 
 METHODS = ("elbo", "importance", "exact")
@@ -195,7 +195,8 @@ class _Running:
 
     def result(self) -> tuple[Tensor, Tensor, Tensor]:
         """Value, Monte Carlo error and effective sample size of each row."""
-        assert self.first is not None and self.second is not None
+        assert self.first is not None
+        assert self.second is not None
         n = self.n
         if self.log_mean:
             size = torch.exp(2 * self.first - self.second).nan_to_num(0.0).clamp(max=n)
@@ -213,7 +214,7 @@ def _warning(ess: Tensor, n_samples: int) -> str:
         return ""
     return (
         f"Warning: {poor} of {len(ess)} rows have an effective sample size below a tenth of the {n_samples} samples "
-        f"(median {float(ess.median()):.1f}); for them the bound may be loose and its error too small. Use more samples."
+        f"(median {float(ess.median()):.1f}); for them the bound may be loose and its error too small. Use more samples, or fit a better q."
     )
 
 

@@ -15,7 +15,7 @@ from .base import Info, Learner, State
 from .checkpoints import named, under
 from .optimisers import MakeOptimizer, load_optimizer, make_optimizer, optimizer_tensors
 
-STARTS = ("auto", "k-means", "random", "closed-form")
+STARTS = ("auto", "k-means", "random", "closed-form", "current")
 
 
 class ExactEM(Learner):
@@ -33,7 +33,7 @@ class ExactEM(Learner):
         tol: nats per row of weight.
         max_iter: passes of each start.
         start: where the closed form starts: "auto" is the model's own choice, "k-means" (mixtures), "random", or
-            "closed-form" (probabilistic PCA: at the maximum).
+            "closed-form" (probabilistic PCA: at the maximum), or "current": where the parameters are.
         n_starts: how many starts; each takes the next seed.
         seed: of the starts.
         optimizer, learning_rate: of the gradient M-step, see `AmortizedVI`.
@@ -86,7 +86,8 @@ class ExactEM(Learner):
     def init(self, model: Any, batches: Batches) -> State:
         self.check(model)
         if isinstance(model, HasUpdate):
-            model.initialise(batches, self.start, self.seed)
+            if self.start != "current":
+                model.initialise(batches, self.start, self.seed)
             return State(numbers={"start": 0, "iteration": 0, "previous": None, "best": None})
         optimizer = make_optimizer(self.optimizer, model.parameters(), self.learning_rate)
         return State(handles={"optimizer": optimizer, "mean_weight": batches.mean_weight})

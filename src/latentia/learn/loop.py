@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -12,72 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from .._version import __version__
-from ..batch import Batches, as_batches
-from ..devices import pick_device, pick_dtype
-from ..errors import NonFiniteError, ParameterError
+from ..batch import Batches
+from ..bounds.evaluate import held_out_bound
+from ..errors import NonFiniteError
 from ..fitted import Fit, load_modules, module_tensors
 from ..randomness import Stream
 from .base import Info, Learner, State
 from .checkpoints import Checkpoint, latest_checkpoint, named, save_checkpoint, under
-from ..bounds.evaluate import held_out_bound
 from .guard import explain
+from .limits import Limits, Progress
 from .stopping import EarlyStopping, Signals
 
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a fit stands, for whoever watches it.
-
-    Arguments:
-        step, epoch: done so far; `epochs` is the most there will be.
-        bound, parts: mean over the running epoch, nats per row.
-        held_out: the last held-out bound, nats per row; None before the first.
-        rows_per_second: of learning, since the fit began or was resumed.
-        seconds_left: at this speed, if nothing stops it earlier.
-        epoch_ended: whether this is an epoch's last word.
-    """
-
-    step: int
-    epoch: int
-    epochs: int
-    bound: float
-    parts: dict[str, float]
-    held_out: float | None
-    rows_per_second: float
-    seconds_left: float
-    epoch_ended: bool = False
-
-
 Callback = Callable[["Loop"], bool | None]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far a fit may go, and where it writes.
-
-    Arguments:
-        max_epochs: epochs (for exact EM: passes).
-        max_steps: steps; None for no limit.
-        max_time: seconds, those before a resume included; None for no limit.
-        patience: evaluations of the held-out bound without improvement; None never stops early.
-        restore_best: end with the weights of the best held-out bound instead of the last ones.
-        checkpoints: folder for them; None writes none.
-        checkpoint_every: seconds between checkpoints, which are written at the end of an epoch.
-    """
-
-    max_epochs: int = 100
-    max_steps: int | None = None
-    max_time: float | None = None
-    patience: int | None = None
-    restore_best: bool = True
-    checkpoints: Path | None = None
-    checkpoint_every: float = 10.0
-
-    def __post_init__(self) -> None:
-        for name in ("max_epochs", "max_steps", "max_time", "patience"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ParameterError(f"{name}={value} cannot be used. Use a positive number.")
 
 
 class Loop:
@@ -335,84 +281,3 @@ class Loop:
         device = self.batches.x.device
         self.best = {name: value.to(device) for name, value in under("best", saved.tensors).items()} or None
         self.stream.restore([saved.tensors[f"random.{i}"] for i in range(len(under("random", saved.tensors)))])
-
-
-def fit(
-    model: nn.Module,
-    learner: Learner,
-    data: Any,
-    *,
-    validation: Any = None,
-    weight: Any = None,
-    batch_size: int = 128,
-    max_epochs: int = 100,
-    max_steps: int | None = None,
-    max_time: float | None = None,
-    patience: int | None = None,
-    restore_best: bool = True,
-    seed: int = 0,
-    device: str | torch.device = "auto",
-    precision: str | None = None,
-    transform: Callable[[Tensor, int | None], Tensor] | None = None,
-    checkpoints: str | Path | None = None,
-    checkpoint_every: float = 10.0,
-    resume: bool = False,
-    callbacks: Sequence[Callback] = (),
-    progress: Callable[[Progress], None] | None = None,
-) -> Fit:
-    """Learn a model: what to solve and how to solve it are two arguments of one verb.
-
-    Arguments:
-        model: p(x, z).
-        learner: with its posterior and its objective; which parameters it moves is its own business.
-        data: rows `(rows, *event)`, a tensor, an array or `Batches`, in the user's units.
-        validation: held-out rows, for early stopping and for the history.
-        weight: of each row, `(rows,)`.
-        batch_size: rows per batch.
-        max_epochs, max_steps, max_time, patience, restore_best, checkpoints, checkpoint_every: see `Limits`.
-        seed: of all random numbers; the process's own generators are left as they were.
-        device: "auto", "cpu", "cuda", "mps" or a torch device.
-        precision: "float32", "float64" or "bfloat16" (networks alone); None takes the learner's.
-        transform: of each batch, see `Batches`.
-        resume: go on from the newest checkpoint in `checkpoints`, if there is one.
-        callbacks: called at the end of every epoch as `callback(loop)`; True stops.
-        progress: called with a `Progress` about ten times a second.
-
-    Raises:
-        AbilityError: the learner cannot learn this model.
-        NonFiniteError: a loss stopped being a number.
-
-    >>> import latentia
-    >>> from latentia.learn import ExactEM
-    >>> from latentia.models import ProbabilisticPCA
-    >>> x = torch.randn(50, 3, dtype=torch.float64)
-    >>> latentia.fit(ProbabilisticPCA(3, 1), ExactEM(), x).finished
-    True
-    """
-    learner.check(model)
-    where = pick_device(device)
-    dtype = learner.dtype if precision is None else pick_dtype(precision)
-    model.to(device=where, dtype=dtype)
-    learner.posterior.to(device=where, dtype=dtype)
-    options: dict[str, Any] = {"batch_size": batch_size, "dtype": dtype, "transform": transform}
-    batches = _on(where, data, weight=_tensor(weight, where), seed=seed, **options)
-    held_out = (
-        None if validation is None else _on(where, validation, noise_seed=seed, **{**options, "batch_size": 1024})
-    )
-    folder = None if checkpoints is None else Path(checkpoints)
-    limits = Limits(max_epochs, max_steps, max_time, patience, restore_best, folder, checkpoint_every)
-    autocast = precision == "bfloat16"
-    loop = Loop(
-        model, learner, batches, held_out, limits, seed=seed, autocast=autocast, callbacks=callbacks, progress=progress
-    )
-    return loop.run(resume)
-
-
-def _on(device: torch.device, data: Any, **options: Any) -> Batches:
-    if isinstance(data, Batches):
-        return data
-    return as_batches(torch.as_tensor(data).to(device), **options)
-
-
-def _tensor(value: Any, device: torch.device) -> Tensor | None:
-    return None if value is None else torch.as_tensor(value).to(device)

@@ -1,0 +1,96 @@
+"""What to solve and how to solve it, in one verb."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..batch import Batches, as_batches
+from ..devices import pick_device, pick_dtype
+from ..fitted import Fit
+from .base import Learner
+from .limits import Limits, Progress
+from .loop import Callback, Loop
+
+
+def fit(
+    model: nn.Module,
+    learner: Learner,
+    data: Any,
+    *,
+    validation: Any = None,
+    weight: Any = None,
+    batch_size: int = 128,
+    max_epochs: int = 100,
+    max_steps: int | None = None,
+    max_time: float | None = None,
+    patience: int | None = None,
+    restore_best: bool = True,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    precision: str | None = None,
+    transform: Callable[[Tensor, int | None], Tensor] | None = None,
+    checkpoints: str | Path | None = None,
+    checkpoint_every: float = 10.0,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    progress: Callable[[Progress], None] | None = None,
+) -> Fit:
+    """Learn a model: what to solve and how to solve it are two arguments of one verb.
+
+    Arguments:
+        model: p(x, z).
+        learner: with its posterior and its objective; which parameters it moves is its own business.
+        data: rows `(rows, *event)`, a tensor, an array or `Batches`, in the user's units.
+        validation: held-out rows, for early stopping and for the history.
+        weight: of each row, `(rows,)`.
+        batch_size: rows per batch.
+        max_epochs, max_steps, max_time, patience, restore_best, checkpoints, checkpoint_every: see `Limits`.
+        seed: of all random numbers; the process's own generators are left as they were.
+        device: "auto", "cpu", "cuda", "mps" or a torch device.
+        precision: "float32", "float64" or "bfloat16" (networks alone); None takes the learner's.
+        transform: of each batch, see `Batches`.
+        resume: go on from the newest checkpoint in `checkpoints`, if there is one.
+        callbacks: called at the end of every epoch as `callback(loop)`; True stops.
+        progress: called with a `Progress` about ten times a second.
+
+    Raises:
+        AbilityError: the learner cannot learn this model.
+        NonFiniteError: a loss stopped being a number.
+
+    >>> import latentia
+    >>> from latentia.learn import ExactEM
+    >>> from latentia.models import ProbabilisticPCA
+    >>> x = torch.randn(50, 3, dtype=torch.float64)
+    >>> latentia.fit(ProbabilisticPCA(3, 1), ExactEM(), x).finished
+    True
+    """
+    learner.check(model)
+    where = pick_device(device)
+    dtype = learner.dtype if precision is None else pick_dtype(precision)
+    model.to(device=where, dtype=dtype)
+    learner.posterior.to(device=where, dtype=dtype)
+    options: dict[str, Any] = {"batch_size": batch_size, "dtype": dtype, "transform": transform}
+    batches = _on(where, data, weight=_tensor(weight, where), seed=seed, **options)
+    held_out = (
+        None if validation is None else _on(where, validation, noise_seed=seed, **{**options, "batch_size": 1024})
+    )
+    folder = None if checkpoints is None else Path(checkpoints)
+    limits = Limits(max_epochs, max_steps, max_time, patience, restore_best, folder, checkpoint_every)
+    autocast = precision == "bfloat16"
+    loop = Loop(
+        model, learner, batches, held_out, limits, seed=seed, autocast=autocast, callbacks=callbacks, progress=progress
+    )
+    return loop.run(resume)
+
+
+def _on(device: torch.device, data: Any, **options: Any) -> Batches:
+    if isinstance(data, Batches):
+        return data
+    return as_batches(torch.as_tensor(data).to(device), **options)
+
+
+def _tensor(value: Any, device: torch.device) -> Tensor | None:
+    return None if value is None else torch.as_tensor(value).to(device)
