@@ -18,7 +18,7 @@ parse, table, table_fit, images, image_fit = made.parse, made.table, made.table_
 @pytest.fixture(scope="module")
 def hostile(table_fit, table, parse, tmp_path_factory):
     path = tmp_path_factory.mktemp("hostile") / "deep" / "r.html"
-    notes = (f"note {SCRIPT}", "{% include 'x' %}")
+    notes = (f"note {SCRIPT}", "{% include 'x' %}", "half of \ud800 a pair")
     assert write_report(table_fit, table, path, title=f"title {SCRIPT} {{{{7*7}}}}", notes=notes) == path
     return path, parse(path)
 
@@ -80,6 +80,7 @@ def test_names_labels_title_and_notes_are_text(hostile):
     assert "onerror" not in html.replace("&#34;&gt;&lt;img src=x onerror=alert(1)&gt;", "")
     for text in (f"title {SCRIPT} {{{{7*7}}}}", f"data {SCRIPT} {{{{7*7}}}}", f"from {SCRIPT}", f"note {SCRIPT}"):
         assert text in page.text
+    assert "half of ? a pair" in page.text
     assert "{% include 'x' %}" in page.text
     assert re.search(r"title .* 49", page.text) is None
 
