@@ -15,6 +15,14 @@ SCRIPT = made.SCRIPT
 parse, table, table_fit, images, image_fit = made.parse, made.table, made.table_fit, made.images, made.image_fit
 
 
+@pytest.fixture(scope="module", autouse=True)
+def coarse():
+    """Coarse pictures, which are drawn sooner."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("latentia.explore.style.DPI", 50)
+        yield
+
+
 @pytest.fixture(scope="module")
 def hostile(table_fit, table, parse, tmp_path_factory):
     path = tmp_path_factory.mktemp("hostile") / "deep" / "r.html"

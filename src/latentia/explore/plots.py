@@ -182,7 +182,7 @@ def _class_names(ax: Axes, points: np.ndarray, groups: Groups) -> None:
     if not 1 < len(groups.names) <= 12:
         return
     assert groups.codes is not None
-    halo = [withStroke(linewidth=2.5, foreground="white")]
+    halo = [withStroke(linewidth=3.5, foreground="white")]
     for code, name in enumerate(groups.names):
         here = points[groups.codes == code]
         if len(here):
