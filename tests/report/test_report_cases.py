@@ -18,6 +18,7 @@ from latentia.estimate import Estimate
 from latentia.estimators.linear import FactorAnalysis, ProbabilisticPCA
 from latentia.report import write_report
 from latentia.report.latent_sections import map_section
+from latentia.report.numbers import score
 from latentia.report.view import make_view
 
 parse, no_drawing = made.parse, made.no_drawing
@@ -104,6 +105,19 @@ def test_a_wide_table_says_which_columns_it_shows(report):
 def test_labels_of_any_kind(mixture_fit, blobs, label, text):
     section = map_section(make_view(mixture_fit, replace(blobs, label=label)))
     assert text in " ".join([*section.text, *(picture.caption for picture in section.pictures)])
+
+
+def test_bounds_of_many_cells_are_of_the_same_rows(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(700, 4))
+    monkeypatch.setattr("latentia.report.numbers.MAX_CELLS", 128 * 4 * 300)
+    scored, _ = score(make_view(made.vae(validation_fraction=0.5).fit(x), named(x)))
+    elbo, weighted, learnt = (s.estimate for s in scored)
+    assert [len(e.values) for e in (elbo, weighted, learnt)] == [300, 300, 300]
+    assert elbo.mean < weighted.mean + 0.1
+
+
+def test_rows_that_chose_the_weights_are_said_to_flatter(report, blobs):
+    assert "a little too good" in report(made.vae().fit(blobs.x), blobs).text
 
 
 def test_many_rows_are_thinned_and_it_is_said(report, mixture_fit, blobs, monkeypatch):

@@ -123,7 +123,13 @@ def test_pictures_have_a_plane_and_evidence_of_the_test_rows(pictured, image_fit
 
 def test_what_was_fitted_is_said(pictured, image_fit):
     _, page = pictured
-    for text in (*image_fit.plan_.sentences, image_fit.fit_.status, "4 × 3 pixels", "rows learnt from: 72"):
+    for text in (
+        *image_fit.plan_.sentences,
+        image_fit.fit_.status,
+        "4 × 3 pixels",
+        "rows learnt from: 72",
+        "while learning: 8",
+    ):
         assert text in page.text
     for library, version in image_fit.fit_.versions.items():
         assert f"{library} {version}" in page.text

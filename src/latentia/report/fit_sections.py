@@ -7,7 +7,7 @@ from ..evidence import Units
 from ..explore.plots import evidence_chart, learning_curve, units_chart
 from .numbers import KIND, SIGN, Scored, best_held_out, has_bits
 from .page import Section, Table, number, picture, plural, sentences
-from .view import View
+from .view import HELD_OUT, View
 
 MODELS = {
     "VAE": "variational autoencoder",
@@ -77,7 +77,10 @@ def _values_words(view: View) -> tuple[str, ...]:
 
 
 def _rows_words(view: View) -> str:
-    counts = "; ".join(f"{part.name}: {number(len(part.x), 0)}" for part in view.parts)
+    sizes = {part.name: len(part.x) for part in view.parts}
+    if len(view.parts[-1].x) < len(view.dataset.x):
+        sizes[HELD_OUT] = len(view.dataset.x) - len(view.parts[-1].x)
+    counts = "; ".join(f"{name}: {number(size, 0)}" for name, size in sizes.items())
     weight = " Rows have weights: the evidence counts them, pictures show each row alike." * (
         view.dataset.weight is not None
     )
@@ -166,9 +169,17 @@ def evidence_section(view: View, scored: Sequence[Scored], refusals: Sequence[st
     named = [(s.name, s.estimate) for s in scored]
     chart = picture(evidence_chart(named), "Estimates of mean log p(x) with error bars.", words + arrow * bounds)
     warnings = [s.estimate.warning for s in scored]
-    text = sentences(*refusals, *dict.fromkeys(warnings))
+    text = sentences(*refusals, _optimism(view, scored), *dict.fromkeys(warnings))
     table = _evidence_table(view, scored)
     return Section("evidence", "Evidence: how probable are the data?", read, text, (chart,), table)
+
+
+def _optimism(view: View, scored: Sequence[Scored]) -> str:
+    if not any(s.rows == HELD_OUT for s in scored) or "best held-out" not in view.estimator.fit_.status:
+        return ""
+    return (
+        "The rows held out while learning chose which weights were kept, so that their numbers are a little too good."
+    )
 
 
 def _evidence_table(view: View, scored: Sequence[Scored]) -> Table:

@@ -40,6 +40,7 @@ def score(view: View) -> tuple[list[Scored], list[str]]:
     refusals: list[str] = []
     for i, part in enumerate(view.parts):
         methods = ("exact",) if exact else ("elbo", "importance") if i == 0 else ("elbo",)
+        part = _affordable(view, part, exact)
         for method in methods:
             try:
                 out.append(Scored(part.name, _estimate(view, part, method), part.fresh))
@@ -48,10 +49,14 @@ def score(view: View) -> tuple[list[Scored], list[str]]:
     return out, list(dict.fromkeys(refusals))
 
 
+def _affordable(view: View, part: Part, exact: bool) -> Part:
+    """As many rows as the dearest estimate can afford; the same for all, so that bounds of the same rows compare."""
+    draws = 1 if exact else max(N_SAMPLES.values())
+    return part.take(min(MAX_ROWS, max(200, MAX_CELLS // (draws * part.x.shape[1]))), view.seed)
+
+
 def _estimate(view: View, part: Part, method: str) -> Estimate:
     n_samples = N_SAMPLES[method]
-    affordable = MAX_CELLS // (max(1, n_samples) * part.x.shape[1])
-    part = part.take(min(MAX_ROWS, max(200, affordable)), view.seed)
     options = {"n_samples": n_samples} if n_samples else {}
     return view.estimator.evidence(part.x, method, sample_weight=part.weight, **options)
 

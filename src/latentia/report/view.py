@@ -11,6 +11,7 @@ from ..explore.groups import Groups, group
 from ..explore.tables import leading_columns
 
 MAX_ROWS = 5000
+HELD_OUT = "rows held out while learning"
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _parts(estimator: Any, dataset: Dataset, everything: Part) -> tuple[Part, ..
         if part is not None:
             return Part(f"{words} rows", part.x, part.label, part.weight, True), learnt
     if held_out is not None:
-        return _pick(everything, held_out, "rows held out while learning", fresh=True), learnt
+        return _pick(everything, held_out, HELD_OUT, fresh=True), learnt
     return (learnt,)
 
 
