@@ -1,5 +1,7 @@
 """Scaling: the map between the user's units and the model's, as a part of the model."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -39,6 +41,14 @@ class Scaling(nn.Module):
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float64).clone())
         self.levels, self.text = levels, text
         self.identity = bool((self.loc == 0).all() and (self.scale == 1).all())
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "Scaling":
+        """Follow the module to another device, but stay in float64: a rounded unit is another unit."""
+        loc, scale = self.loc, self.scale
+        super()._apply(fn, recurse)
+        if self.loc.device.type != "mps":
+            self.loc, self.scale = loc.to(self.loc.device), scale.to(self.loc.device)
+        return self
 
     def to_model(self, x: Tensor) -> Tensor:
         """From the user's units to the model's."""

@@ -5,13 +5,14 @@ from .discretised import Discretised
 from .interval import log_interval
 from .reconstruction import CrossEntropy
 from .rescaled import Rescaled
-from .rows import draw, from_noise
+from .rows import centre, draw, from_noise
 
 __all__ = [
     "ContinuousBernoulli",
     "CrossEntropy",
     "Discretised",
     "Rescaled",
+    "centre",
     "draw",
     "from_noise",
     "log_interval",

@@ -23,9 +23,7 @@ def log_interval(base: Distribution, lower: Tensor, upper: Tensor) -> Tensor:
     >>> log_interval(Normal(0.0, 1.0), torch.tensor(-1.0), torch.tensor(1.0)).exp()
     tensor(0.6827)
     """
-    raise AbilityError(
-        f"The mass of an interval is not known for {type(base).__name__}. Use a normal likelihood."
-    )
+    raise AbilityError(f"The mass of an interval is not known for {type(base).__name__}. Use a normal likelihood.")
 
 
 @log_interval.register(ContinuousBernoulli)

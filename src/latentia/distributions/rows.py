@@ -69,3 +69,12 @@ def _(q: Categorical, noise: RowNoise, n_samples: int) -> Tensor:
     u = noise.uniform(n_samples, q.batch_shape[1:]).unsqueeze(-1)
     below = (q.probs.to(u.dtype).cumsum(-1)[..., :-1] <= u).sum(-1)
     return torch.clamp(below, max=q.probs.shape[-1] - 1)
+
+
+def centre(p: Distribution) -> Tensor:
+    """The value to show for p: its mean, or of categories the most probable.
+
+    >>> centre(torch.distributions.Categorical(torch.tensor([0.2, 0.8])))
+    tensor(1)
+    """
+    return p.logits.argmax(-1) if isinstance(p, Categorical) else p.mean

@@ -17,6 +17,7 @@ from ..batch import Batch
 from ..binarise import Binarise
 from ..bounds.evaluate import evaluating
 from ..data.checks import check_rows, check_weight
+from ..distributions import centre
 from ..errors import DataError, ParameterError, UserError
 from ..estimate import Estimate
 from ..fitted import close_failed_run, read_seed
@@ -112,7 +113,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         callbacks: Sequence[Callable[..., Any]],
     ) -> None:
         held_out = self.held_out_rows_
-        pick = lambda rows: torch.as_tensor(np.ascontiguousarray(x if rows is None else x[rows]))  # noqa: E731
+        pick = lambda rows: torch.as_tensor(x if rows is None else x[rows])  # noqa: E731
         self.fit_ = fit(
             self.model_,
             self.learner_,
@@ -183,6 +184,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             x = validate_data(self, X, reset=reset, ensure_all_finite=False, ensure_min_samples=least, dtype="numeric")
         except ValueError as error:
             raise error if isinstance(error, DataError) else DataError(str(error)) from None
+        x = np.require(x, requirements=["C", "W"])  # torch shares no memory with what it may not write
         names = getattr(self, "columns_", None) or getattr(self, "feature_names_in_", None)
         check_rows(x, columns=names, name=f"The data for {type(self).__name__}")
         return x
@@ -218,7 +220,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return (mean, sd) if return_std else mean
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
-        """Means of p(x|z) for latents Z `(rows, n_latent)`, in the user's units."""
+        """Means of p(x|z) (of categories: the most probable) for latents Z `(rows, n_latent)`, in the user's units."""
         check_is_fitted(self, "fit_")
         z = np.asarray(Z)
         if z.ndim != 2 or z.shape[1] != self._n_features_out:
@@ -230,7 +232,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return _numpy(x, z.dtype)
 
     def _decode(self, z: Tensor) -> Tensor:
-        return self.model_.likelihood(z.unsqueeze(0)).mean.squeeze(0)
+        return centre(self.model_.likelihood(z.unsqueeze(0))).squeeze(0)
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """inverse_transform(transform(X)): each row as the model sees it, user's units."""

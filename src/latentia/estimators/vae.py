@@ -112,6 +112,8 @@ class VAE(LatentEstimator):
         return make_binarise(self.binarize, x)
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
+        if self.n_latent < 1:
+            raise ParameterError(f"n_latent={self.n_latent} is too small. At least one latent unit is needed.")
         family = plan.family(n_features, self.noise, max(1, self.n_categories_))
         encoder, decoder = self._networks(n_features, family.n_raw)
         likelihood = Conditional(decoder, family, (self.n_latent,))
