@@ -17,7 +17,7 @@ from latentia.posteriors import Exact
 from latentia.scaling import Scaling
 
 KINDS = ("full", "tied", "diag", "spherical")
-UNITS = Scaling(torch.tensor([3.0, -1.0, 0.0]), torch.tensor([2.0, 0.1, 5.0]))
+UNITS = Scaling(torch.tensor([3.0, -1.0, 0.0]), torch.tensor([2.0, 0.1, 7.0]))
 SCALINGS = (None, UNITS)
 
 
