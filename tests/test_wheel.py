@@ -12,6 +12,12 @@ import latentia
 ROOT = Path(__file__).parents[1]
 
 
+def run(environment: Path, code: str) -> str:
+    """What a clean environment's Python prints."""
+    command = [environment / "bin" / "python", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_the_wheel_imports_in_a_clean_environment(tmp_path: Path) -> None:
     source = tmp_path / "source"
     listed = subprocess.run(
@@ -34,12 +40,9 @@ def test_the_wheel_imports_in_a_clean_environment(tmp_path: Path) -> None:
     venv.create(clean, with_pip=False)
     site = clean / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     zipfile.ZipFile(wheel).extractall(site)
-    run = lambda code: (
-        subprocess.run([clean / "bin" / "python", "-c", code], capture_output=True, text=True, check=True).stdout
-    )  # noqa: E731
-    assert run("import latentia; print(latentia.__version__)").strip() == latentia.__version__
+    assert run(clean, "import latentia; print(latentia.__version__)").strip() == latentia.__version__
 
     # The dependencies come from this environment; latentia itself from the wheel.
     (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     code = "import latentia, numpy as np; v = latentia.VAE(n_latent=1, hidden=(2,), max_epochs=1).fit(np.eye(9)); print(latentia.__file__)"
-    assert str(site) in run(code)
+    assert str(site) in run(clean, code)

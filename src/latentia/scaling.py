@@ -30,8 +30,8 @@ class Scaling(nn.Module):
 
     def __init__(
         self,
-        loc: Tensor | float = 0.0,
-        scale: Tensor | float = 1.0,
+        loc: Any = 0.0,
+        scale: Any = 1.0,
         *,
         levels: tuple[float, float] | None = None,
         text: str = "none",

@@ -185,7 +185,7 @@ def test_frames_out_and_names_checked() -> None:
     with pytest.raises(ValueError, match="feature names"):
         model.score(frame.rename(columns={"a": "z"}))
     with pytest.raises(ValueError, match="4 features"):
-        model.transform(frame.iloc[:, :2].to_numpy())
+        tiny().fit(IRIS).transform(IRIS[:, :2])
 
 
 def test_pipeline_search_and_clone() -> None:

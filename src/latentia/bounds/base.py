@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 from torch.distributions import Categorical, Distribution
@@ -33,10 +33,7 @@ class Terms:
 class Bound(Protocol):
     """A small frozen object, called as `bound(model, posterior, batch)`."""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the parts."""
-        ...
+    names: ClassVar[tuple[str, ...]]  # of the parts
 
     def __call__(self, model: Any, posterior: Any, batch: Batch) -> Terms: ...
 

@@ -7,7 +7,6 @@ import typer
 
 from .options import MODELS, with_options
 
-HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 app = typer.Typer(
     name="latentia",
     help="Latent variable models: one model p(x, z), many ways to learn it, numbers that can be believed.",
@@ -15,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    **HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Named data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors, which newer typers vendor
-            error.show()
+            error.show()  # type: ignore[attr-defined]
             return 2
         return _our_fault(console, error)
 

@@ -39,8 +39,8 @@ class ContinuousBernoulli(Distribution):
     1.0
     """
 
-    arg_constraints = {"logits": constraints.real}
-    support = constraints.unit_interval
+    arg_constraints = {"logits": constraints.real}  # type: ignore[assignment]
+    support = constraints.unit_interval  # type: ignore[assignment]
     has_rsample = True
 
     def __init__(self, logits: Tensor, validate_args: bool | None = None) -> None:

@@ -31,7 +31,7 @@ class Discretised(Distribution):
     1.0
     """
 
-    arg_constraints = {}
+    arg_constraints = {}  # type: ignore[assignment]
 
     def __init__(
         self, base: Distribution, loc: Tensor, scale: Tensor, *, low: float, high: float, closed: bool = False

@@ -18,8 +18,8 @@ class CrossEntropy(Distribution):
     -0.6931
     """
 
-    arg_constraints = {"logits": constraints.real}
-    support = constraints.unit_interval
+    arg_constraints = {"logits": constraints.real}  # type: ignore[assignment]
+    support = constraints.unit_interval  # type: ignore[assignment]
 
     def __init__(self, logits: Tensor, validate_args: bool | None = None) -> None:
         self.logits = logits

@@ -21,7 +21,7 @@ class Rescaled(Distribution):
     tensor([2.])
     """
 
-    arg_constraints = {}
+    arg_constraints = {}  # type: ignore[assignment]
 
     def __init__(self, base: Distribution, loc: Tensor, scale: Tensor) -> None:
         self.base, self.loc, self.scale = base, loc, scale

@@ -4,7 +4,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     Learnt attributes: `model_`, `posterior_`, `fit_` (history, status), `plan_` (likelihood, scaling), `seed_`.
     """
 
+    n_features_in_: int
     _default_evidence = "exact"
     _min_rows = 2
     _learnt: tuple[str, ...] = ()  # further learnt attributes that building the model needs
@@ -181,7 +182,8 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             X = X.reshape(len(X), -1)
         least = self._min_rows if reset else 1
         try:
-            x = validate_data(self, X, reset=reset, ensure_all_finite=False, ensure_min_samples=least, dtype="numeric")
+            options: Any = {"ensure_all_finite": False, "ensure_min_samples": least, "dtype": "numeric"}
+            x = np.asarray(validate_data(self, cast(Any, X), reset=reset, **options))
         except ValueError as error:
             raise error if isinstance(error, DataError) else DataError(str(error)) from None
         x = np.require(x, requirements=["C", "W"])  # torch shares no memory with what it may not write

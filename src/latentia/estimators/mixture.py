@@ -80,7 +80,7 @@ class GaussianMixture(ClosedFormEstimator):
         self._n_features_out = int(self.n_components)
 
     def _decode(self, z: Tensor) -> Tensor:
-        return z @ self.model_.means()
+        return z @ self.model_.means()  # type: ignore[operator]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """p(z = k | x), `(rows, n_components)`."""

@@ -108,7 +108,8 @@ def _rebuild(estimator: Any, record: dict[str, Any], tensors: dict[str, torch.Te
     with Stream(0):
         model, learner = estimator._make(estimator.plan_, n, estimator.n_rows_in_)
     dtype = getattr(torch, learnt["precision"])
-    model.to(dtype), learner.posterior.to(dtype)
+    model.to(dtype)
+    learner.posterior.to(dtype)
     load_modules(tensors, model, learner.posterior, folder)
     estimator.model_, estimator.learner_, estimator.posterior_ = model, learner, learner.posterior
     history = folder / "history.csv"
