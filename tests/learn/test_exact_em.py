@@ -160,6 +160,14 @@ def test_the_closed_form_is_where_em_stays():
     assert infos[1].bound.item() == pytest.approx(infos[0].bound.item(), rel=1e-12)
 
 
+def test_a_warm_start_goes_on_from_the_parameters_as_they_are():
+    x, model = clusters(), GaussianMixture(2, 3)
+    first = run(ExactEM(start="random", max_iter=3), model, batches(x))[-1]
+    again = run(ExactEM(start="current", max_iter=3), model, batches(x))
+    assert again[0].bound == first.bound
+    assert again[-1].bound > first.bound
+
+
 def test_the_best_of_several_starts_is_kept():
     x = clusters(k=5, seed=3)
     alone = [run(ExactEM(start="random", seed=s), GaussianMixture(2, 5), batches(x))[-1] for s in range(6)]
@@ -292,6 +300,7 @@ def test_a_model_without_an_exact_posterior_is_refused_and_told_what_would_do():
         ({"tol": float("nan")}, "tol=nan"),
         ({"max_iter": 0}, "max_iter=0"),
         ({"n_starts": 0}, "n_starts=0"),
+        ({"n_starts": 2, "start": "current"}, "n_starts=2 cannot all begin at the current parameters"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(options, words):

@@ -75,6 +75,8 @@ class ExactEM(Learner):
                 raise ParameterError(
                     f"{name}={value} is too small. Use {'0 or more' if name == 'tol' else '1 or more'}."
                 )
+        if start == "current" and n_starts > 1:
+            raise ParameterError(f"n_starts={n_starts} cannot all begin at the current parameters. Use start='random'.")
         self.posterior, self.bound = Exact(), Elbo()
         self.tol, self.max_iter, self.start, self.n_starts, self.seed = tol, max_iter, start, n_starts, seed
         self.optimizer, self.learning_rate, self.dtype = optimizer, learning_rate, dtype
