@@ -112,8 +112,9 @@ def run(learner: ExactEM, model: torch.nn.Module, data: Batches) -> tuple[list[f
 def sklearn_table() -> list[str]:
     lines = [
         "Against scikit-learn, nats per row: mean of ours, mean of theirs, largest difference of a row (line: 1e-6). "
-        "Both stop when float64 sees no rise in the sum over the rows any more. Wine has 178 x 13 cells, breast cancer "
-        "569 x 30, in units five powers of ten apart.",
+        "Where float64 sees no rise in the sum over the rows any more, parameters still move by 1e-7 of themselves: "
+        "factor analyses go on from there, ours for 1,000 passes, theirs for 20 fits from its own noise variances. "
+        "Wine has 178 x 13 cells, breast cancer 569 x 30, in units five powers of ten apart.",
         "",
         "| what | latentia | scikit-learn | largest difference |",
         "|---|---|---|---|",
@@ -137,8 +138,13 @@ def row(what: str, ours: np.ndarray, theirs: np.ndarray) -> str:
 def factor_analyses(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     x = (x - x.mean(0)) / x.std(0)
     model = FactorAnalysis(x.shape[1], k)
-    run(ExactEM(tol=1e-14, max_iter=100_000), model, tensor_batches(x))
+    data = tensor_batches(x)
+    run(ExactEM(tol=1e-14, max_iter=100_000), model, data)
+    for _ in range(1000):
+        model.update(model.expect(next(data)).statistics)
     theirs = SklearnFactorAnalysis(k, tol=1e-12, max_iter=100_000, svd_method="lapack").fit(x)
+    for _ in range(20):
+        theirs.set_params(noise_variance_init=theirs.noise_variance_).fit(x)
     return model.log_prob(torch.tensor(x)).detach().numpy(), theirs.score_samples(x)
 
 
