@@ -56,7 +56,9 @@ def main() -> None:
     nll = model.evidence(test.x[: asked.rows], "importance", 200)
     taken = time.perf_counter() - start
     elbo = model.evidence(test.x[: asked.rows], "elbo", 16)
-    machine = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}"
+    machine = (
+        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}"
+    )
     row = (
         f"| {asked.epochs} | {asked.learning_rate:g}, cosine | {-nll.mean:.2f} | {nll.mc_error:.3f} | {nll.row_error:.2f} "
         f"| {elbo.mean:.2f} | {fitted:.0f} | {taken:.0f} | {asked.seed} | {machine} |\n"

@@ -166,7 +166,7 @@ def evidence_of(estimator: Any, rows: Any, weight: Any, samples: int, console: C
             return [("log p(x)", estimator.evidence(rows, "exact", sample_weight=weight))]
         return [
             ("ELBO", estimator.evidence(rows, "elbo", min(64, samples), sample_weight=weight)),
-            ("log p(x), importance-weighted", estimator.evidence(rows, "importance", samples, sample_weight=weight)),
+            ("IW log p(x)", estimator.evidence(rows, "importance", samples, sample_weight=weight)),
         ]
     except AbilityError as error:
         console.print(str(error), markup=False)

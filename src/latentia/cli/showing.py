@@ -32,9 +32,9 @@ def _finite(value: Any) -> Any:
 
 
 def estimate_table(rows: Sequence[tuple[str, "Estimate"]], n_cells: int | None, title: str = "") -> Table:
-    """Evidence with kinds and errors; bits per dimension where `n_cells` is given."""
+    """Evidence with kinds, Monte Carlo errors and errors over rows; bits per dimension where `n_cells` is given."""
     table = Table(title=title or None, title_justify="left")
-    for column in ("what", "nats per row", "Monte Carlo error", "error over rows", "samples"):
+    for column in ("what", "nats per row", "MC error", "row error", "samples"):
         table.add_column(column, justify="left" if column == "what" else "right")
     if n_cells:
         table.add_column("bits/dim", justify="right")
