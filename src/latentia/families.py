@@ -33,6 +33,18 @@ def bounded(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
     return bound * torch.tanh(raw / bound)
 
 
+def first_cell(x: np.ndarray, wrong: np.ndarray, columns: Sequence[str] | None = None) -> str | None:
+    """Where the first wrong cell of x is and what it holds, in words; None where none is wrong.
+
+    >>> first_cell(np.array([[1.0, 0.5]]), np.array([[False, True]]), ["a", "b"])
+    'row 0, column b holds 0.5'
+    """
+    if not wrong.any():
+        return None
+    row, cell = (int(i[0]) for i in np.nonzero(wrong))
+    return f"row {row}, column {columns[cell] if columns is not None else cell} holds {x[row, cell]:g}"
+
+
 class Family(nn.Module, ABC):
     """Raw network output -> distribution of single cells.
 
@@ -132,14 +144,12 @@ class Bernoulli(Family):
         return _Bernoulli(logits=self._raw(raw)[0], validate_args=False)
 
     def check(self, x: np.ndarray, columns: Sequence[str] | None = None) -> None:
-        wrong = (x != 0) & (x != 1)
-        if not wrong.any():
+        found = first_cell(x, (x != 0) & (x != 1), columns)
+        if found is None:
             return
-        row, cell = (int(i[0]) for i in np.nonzero(wrong))
-        where = f"row {row}, column {columns[cell] if columns is not None else cell}"
         hint = "Grey pixels are not coin flips. " if ((x >= 0) & (x <= 1)).all() else ""
         raise DataError(
-            f"A Bernoulli likelihood needs values of 0 and 1; {where} holds {x[row, cell]:g}. {hint}"
+            f"A Bernoulli likelihood needs values of 0 and 1; {found}. {hint}"
             "Use likelihood='continuous-bernoulli' (a density on [0, 1]), binarize='stochastic' (a coin flip with "
             "the grey level as its probability), or likelihood='cross-entropy' (a reconstruction error, no density)."
         )
@@ -150,15 +160,12 @@ class Bernoulli(Family):
 
 class _OnUnitInterval(Family):
     def check(self, x: np.ndarray, columns: Sequence[str] | None = None) -> None:
-        wrong = (x < 0) | (x > 1)
-        if not wrong.any():
-            return
-        row, cell = (int(i[0]) for i in np.nonzero(wrong))
-        where = f"row {row}, column {columns[cell] if columns is not None else cell}"
-        raise DataError(
-            f"A {self.name} likelihood needs values between 0 and 1; {where} holds {x[row, cell]:g}. "
-            "Use scale='unit', or likelihood='normal'."
-        )
+        found = first_cell(x, (x < 0) | (x > 1), columns)
+        if found is not None:
+            raise DataError(
+                f"A {self.name} likelihood needs values between 0 and 1; {found}. "
+                "Use scale='unit', or likelihood='normal'."
+            )
 
     def start(self, mean: Tensor, scale: Tensor) -> Tensor:
         return torch.logit(mean.clamp(0.001, 0.999)).unsqueeze(0)
@@ -222,15 +229,12 @@ class Categorical(Family):
         return _Categorical(logits=logits, validate_args=False)
 
     def check(self, x: np.ndarray, columns: Sequence[str] | None = None) -> None:
-        wrong = (x < 0) | (x >= self.n_raw) | (x != np.floor(x))
-        if not wrong.any():
-            return
-        row, cell = (int(i[0]) for i in np.nonzero(wrong))
-        where = f"row {row}, column {columns[cell] if columns is not None else cell}"
-        raise DataError(
-            f"A categorical likelihood of {self.n_raw} levels needs whole numbers from 0 to {self.n_raw - 1}; "
-            f"{where} holds {x[row, cell]:g}. Number the categories from 0, or use likelihood='normal'."
-        )
+        found = first_cell(x, (x < 0) | (x >= self.n_raw) | (x != np.floor(x)), columns)
+        if found is not None:
+            raise DataError(
+                f"A categorical likelihood of {self.n_raw} levels needs whole numbers from 0 to {self.n_raw - 1}; "
+                f"{found}. Number the categories from 0, or use likelihood='normal'."
+            )
 
     def start(self, mean: Tensor, scale: Tensor) -> Tensor:
         return torch.full((self.n_raw, *self.event_shape), -log(self.n_raw))

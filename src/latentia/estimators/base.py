@@ -18,7 +18,7 @@ from ..binarise import Binarise
 from ..bounds.evaluate import evaluating
 from ..data.checks import check_rows, check_weight
 from ..distributions import centre
-from ..errors import DataError, ParameterError, UserError
+from ..errors import DataError, ParameterError, RunError, UserError
 from ..estimate import Estimate
 from ..fitted import close_failed_run, read_seed
 from ..learn import Learner, fit
@@ -92,8 +92,8 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         watch.planned(self.plan_.sentences)
         try:
             self._learn(x, weight, train, folder, resume, watch.progress, callbacks)
-        except UserError:
-            if folder is not None:
+        except UserError as error:
+            if folder is not None and not isinstance(error, RunError):
                 close_failed_run(folder)
             raise
         self._finish()

@@ -10,7 +10,7 @@ import torch
 
 from ..binarise import Binarise
 from ..errors import DataError, ParameterError, choose
-from ..families import FAMILIES, Categorical, Family, Normal
+from ..families import FAMILIES, Categorical, Family, Normal, first_cell
 from ..scaling import Scaling
 
 LIKELIHOODS = ("auto", *FAMILIES)
@@ -178,13 +178,11 @@ def check_support(x: np.ndarray, plan: Plan, family: Family, columns: Sequence[s
             x if plan.scaling.identity else plan.scaling.to_model(torch.as_tensor(x).double()).numpy(), columns
         )
         return
-    wrong = (x < levels[0]) | (x > levels[1]) | (x != np.floor(x))
-    if wrong.any():
-        row, cell = (int(i[0]) for i in np.nonzero(wrong))
-        name = columns[cell] if columns is not None else cell
+    found = first_cell(x, (x < levels[0]) | (x > levels[1]) | (x != np.floor(x)), columns)
+    if found is not None:
         raise DataError(
-            f"The model explains whole numbers from {levels[0]:g} to {levels[1]:g}; row {row}, column {name} holds "
-            f"{x[row, cell]:g}. Give the data in the units of the fit, or fit with likelihood='normal' on real numbers."
+            f"The model explains whole numbers from {levels[0]:g} to {levels[1]:g}; {found}. "
+            "Give the data in the units of the fit, or fit with likelihood='normal' on real numbers."
         )
 
 
