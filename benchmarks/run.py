@@ -1,0 +1,20 @@
+"""`make bench`: every benchmark that ends within minutes, one after the other; tables go to benchmarks/results/."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+QUICK = ("evidence.py", "em.py")
+LONG = ("static_mnist.py",)
+
+
+def main() -> None:
+    """Run the quick ones; with --all also those that take ten minutes and more."""
+    names = QUICK + (LONG if "--all" in sys.argv else ())
+    for name in names:
+        print(f"--- {name}", flush=True)
+        subprocess.run([sys.executable, str(Path(__file__).parent / name)], check=True)
+
+
+if __name__ == "__main__":
+    main()
