@@ -28,14 +28,6 @@ from latentia.networks import OneHot
 KINDS = ("full", "tied", "diag", "spherical")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():  # the matrices are tiny, and threads that wait for a busy machine cost a hundredfold
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def batches(x, **options):
     return Batches(x, **{"batch_size": 1000, "dtype": torch.float64, **options})
 

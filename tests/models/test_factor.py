@@ -21,14 +21,6 @@ UNITS = Scaling(torch.tensor([3.0, -1.0, 0.0, 10.0, 2.0]), torch.tensor([2.0, 0.
 SCALINGS = (None, UNITS)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():  # the matrices are tiny, and threads that wait for a busy machine cost a hundredfold
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def linear_data(seed=0, n=60, d=5, k=2, noise=0.5):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, k)) @ rng.normal(size=(k, d)) + noise * rng.uniform(0.5, 1.5, d) * rng.normal(size=(n, d))

@@ -21,14 +21,6 @@ UNITS = Scaling(torch.tensor([3.0, -1.0, 0.0]), torch.tensor([2.0, 0.1, 7.0]))
 SCALINGS = (None, UNITS)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():  # the matrices are tiny, and threads that wait for a busy machine cost a hundredfold
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def clusters(seed=0, n=90, d=3, k=3, spread=4.0):
     rng = np.random.default_rng(seed)
     centres, roots = spread * rng.normal(size=(k, d)), rng.normal(size=(k, d, d))
