@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Categorical, Distribution, kl_divergence
+from torch.distributions import Categorical, Distribution
 
 from ..batch import Batch
-from ..distributions import draw
+from ..distributions import draw, kl
 from ..errors import AbilityError, ParameterError, choose
 from .base import Terms, enumerable
 
@@ -47,17 +47,18 @@ class Elbo:
             return _enumerated(model, q, p, batch)
         z = draw(q, self.n_samples)
         log_lik = model.log_likelihood(batch.x, z, batch.observed)  # (samples, batch)
-        kl = self._kl(q, p, z)  # (batch,) or (samples, batch)
-        draws = log_lik - kl
-        kl = kl.mean(0) if kl.ndim > 1 else kl
-        reconstruction = log_lik.mean(0)
-        value = reconstruction - kl
-        return Terms(value, value, {"reconstruction": reconstruction, "kl": kl}, draws)
+        divergence = self._kl(q, p, z)  # (batch,) or (samples, batch)
+        draws = log_lik - divergence
+        value = over_samples(draws)
+        with torch.no_grad():
+            parts = {"reconstruction": over_samples(log_lik)}
+        parts["kl"] = divergence if divergence.ndim == 1 else over_samples(divergence)
+        return Terms(value, value, parts, draws)
 
     def _kl(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         if self.kl != "monte-carlo":
             try:
-                return kl_divergence(q, p)
+                return kl(q, p)
             except NotImplementedError:
                 if self.kl == "closed":
                     pair = f"{type(q).__name__} and {type(p).__name__}"
@@ -65,6 +66,11 @@ class Elbo:
                         f"The pair {pair} has no closed-form KL. Use kl='auto' or kl='monte-carlo'."
                     ) from None
         return q.log_prob(z) - p.log_prob(z)
+
+
+def over_samples(values: Tensor) -> Tensor:
+    """Mean over the first axis; of a single sample the sample itself."""
+    return values.squeeze(0) if values.shape[0] == 1 else values.mean(0)
 
 
 def _enumerated(model: Any, q: Categorical, p: Distribution, batch: Batch) -> Terms:

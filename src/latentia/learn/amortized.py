@@ -9,10 +9,18 @@ from torch.nn.utils import clip_grad_norm_
 from ..batch import Batches
 from ..bounds import Bound, Elbo
 from ..errors import AbilityError, ParameterError
-from .base import Info, Learner, State
+from .base import Info, Learner, State, step_info
 from .guard import guard
 from .objective import Objective
-from .optimisers import MakeOptimizer, Schedule, load_optimizer, make_optimizer, optimizer_tensors, set_rate
+from .optimisers import (
+    MakeOptimizer,
+    Schedule,
+    forget_gradients,
+    load_optimizer,
+    make_optimizer,
+    optimizer_tensors,
+    set_rate,
+)
 
 
 class AmortizedVI(Learner):
@@ -88,15 +96,13 @@ class AmortizedVI(Learner):
         terms = self.bound(model, self.posterior, batch)
         loss = self.objective(terms, batch, state.handles["kl_weight"], state.handles["mean_weight"])
         guard(loss, model, self.posterior, self.bound, batch, state.step)
-        optimizer.zero_grad(set_to_none=True)
+        forget_gradients(optimizer)
         loss.backward()
         if self.gradient_clip is not None:
             clip_grad_norm_(optimizer.param_groups[0]["params"], self.gradient_clip)
         optimizer.step()
         state.step += 1
-        parts = {name: batch.weighted_sum(part.detach()) for name, part in terms.parts.items()}
-        bound = batch.weighted_sum(terms.value.detach())
-        return state, Info(bound, parts, batch.total_weight(), loss.detach(), len(batch))
+        return state, step_info(terms, batch, loss)
 
     def snapshot(self, state: State) -> State:
         return State(state.step, optimizer_tensors(state.handles["optimizer"]), dict(state.numbers))

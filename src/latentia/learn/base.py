@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..batch import Batches
-from ..bounds import Bound
+from ..batch import Batch, Batches
+from ..bounds import Bound, Terms
 
 
 @dataclass
@@ -36,9 +36,10 @@ class Info:
     """What is worth looking at after one step; tensors stay on the device until the loop reads them in bulk.
 
     Arguments:
-        bound: sum over the rows of weight x bound, nats, 0-dimensional; the true bound, not the objective.
+        bound: the true bound, not the objective, of each row of the step, nats, `(n,)`; or one entry, the weighted
+            mean over all rows, where a step is a whole pass.
         parts: the same for each named part.
-        weight: sum of the row weights, 0-dimensional.
+        weight: of each entry, `(n,)`; None is one each.
         loss: the scalar that was descended, 0-dimensional; None for a closed-form step.
         rows: rows used.
         done: the learner's own stop rule is met.
@@ -47,11 +48,17 @@ class Info:
 
     bound: Tensor
     parts: Mapping[str, Tensor]
-    weight: Tensor
+    weight: Tensor | None
     loss: Tensor | None
     rows: int
     done: bool = False
     status: str = ""
+
+
+def step_info(terms: Terms, batch: Batch, loss: Tensor, done: bool = False, status: str = "") -> Info:
+    """What a gradient step on one minibatch has to say."""
+    parts = {name: part.detach() for name, part in terms.parts.items()}
+    return Info(terms.value.detach(), parts, batch.weight, loss.detach(), len(batch), done, status)
 
 
 class Learner(ABC):

@@ -11,9 +11,9 @@ from ..batch import Batch, Batches
 from ..bounds import Elbo, Terms
 from ..errors import NonFiniteError, ParameterError, choose
 from ..posteriors import Exact
-from .base import Info, Learner, State
+from .base import Info, Learner, State, step_info
 from .checkpoints import named, under
-from .optimisers import MakeOptimizer, load_optimizer, make_optimizer, optimizer_tensors
+from .optimisers import MakeOptimizer, forget_gradients, load_optimizer, make_optimizer, optimizer_tensors
 
 STARTS = ("auto", "k-means", "random", "closed-form", "current")
 
@@ -137,7 +137,7 @@ class ExactEM(Learner):
         status = self._status(numbers["iteration"], rise)
         if numbers["best"] is None or _penalised(info) > numbers["best"]["value"]:
             numbers["best"] = {"value": _penalised(info), "start": numbers["start"] + 1, "status": status}
-            numbers["best"] |= {"bound": float(info.bound), "penalty": float(info.parts["penalty"])}
+            numbers["best"] |= {"bound": info.bound.item(), "penalty": info.parts["penalty"].item()}
             best.update({name: value.detach().clone() for name, value in model.state_dict().items()})
         numbers.update(start=numbers["start"] + 1, iteration=0, previous=None)
         if numbers["start"] < self.n_starts:
@@ -146,7 +146,7 @@ class ExactEM(Learner):
         model.load_state_dict(best)
         best.clear()
         chosen = f" Start {kept['start']} of {self.n_starts} was the best." if self.n_starts > 1 else ""
-        bound, penalty = (info.bound.new_tensor(kept[name]) for name in ("bound", "penalty"))
+        bound, penalty = (info.bound.new_tensor([kept[name]]) for name in ("bound", "penalty"))
         return Info(bound, {"penalty": penalty}, info.weight, None, info.rows, True, kept["status"] + chosen)
 
     def _status(self, iteration: int, rise: float | None) -> str:
@@ -163,15 +163,13 @@ class ExactEM(Learner):
         loss = -batch.weighted_sum(terms.surrogate) / (len(batch) * state.handles["mean_weight"])
         if not isfinite(float(loss.detach())):
             raise NonFiniteError(_not_finite(state.step + 1))
-        optimizer.zero_grad(set_to_none=True)
+        forget_gradients(optimizer)
         loss.backward()
         optimizer.step()
         state.step += 1
-        parts = {name: batch.weighted_sum(part.detach()) for name, part in terms.parts.items()}
-        bound, weight = batch.weighted_sum(terms.value.detach()), batch.total_weight()
         done = state.step >= self.max_iter * batches.per_epoch
         status = f"Stopped after max_iter={self.max_iter} passes." if done else ""
-        return state, Info(bound, parts, weight, loss.detach(), len(batch), done, status)
+        return state, step_info(terms, batch, loss, done, status)
 
     def _terms_with_q_held(self, model: Any, batch: Batch) -> Terms:
         with torch.no_grad():
@@ -189,12 +187,13 @@ def _expect(model: Any, batches: Batches) -> tuple[dict[str, Tensor], Info]:
         bound = bound + batch.weighted_sum(expectation.log_prob)
         weight = weight + batch.total_weight()
     penalty = model.log_penalty().detach().to(bound)
-    return dict(statistics), Info(bound, {"penalty": penalty}, weight, None, batches.n_rows)
+    weight = weight.to(bound).reshape(1)
+    return dict(statistics), Info(bound / weight, {"penalty": penalty / weight}, weight, None, batches.n_rows)
 
 
 def _penalised(info: Info) -> float:
     """What never falls, nats per row."""
-    return float((info.bound + info.parts["penalty"]) / info.weight)
+    return (info.bound + info.parts["penalty"]).item()
 
 
 def _not_finite(step: int) -> str:

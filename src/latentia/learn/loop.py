@@ -22,6 +22,7 @@ from .checkpoints import Checkpoint, latest_checkpoint, named, save_checkpoint, 
 from .guard import explain
 from .limits import Limits, Progress
 from .stopping import EarlyStopping, Signals
+from .sums import Sums
 
 Callback = Callable[["Loop"], bool | None]
 
@@ -59,7 +60,7 @@ class Loop:
         self.stopping = EarlyStopping(limits.patience, getattr(getattr(learner, "objective", None), "warm_up", 0))
         self.stream = Stream(seed, batches.x.device)
         self.state = State()
-        self.sums: Tensor = torch.zeros(0)
+        self.sums = Sums()
         self.best: dict[str, Tensor] | None = None
         self.held_out: float | None = None
         self.status, self.over, self.signal = "", False, ""
@@ -97,7 +98,7 @@ class Loop:
         except NonFiniteError as error:
             self._fail(error)
             raise
-        self._add(info)
+        self.sums.add(info)
         self.rows += info.rows
         if info.done:
             self._stop(info.status)
@@ -124,23 +125,10 @@ class Loop:
         """Seconds of learning, those before a resume included."""
         return self.seconds + time.perf_counter() - self.started
 
-    # --- sums of the running epoch -----------------------------------------------------------------------------
-
-    def _add(self, info: Info) -> None:
-        self.part_names = tuple(info.parts)
-        values = torch.stack([info.bound, *info.parts.values(), info.weight]).double()
-        self.sums = values if not self.sums.numel() else self.sums + values
-
-    def _means(self) -> tuple[float, dict[str, float]]:
-        if not self.sums.numel():
-            return float("nan"), {}
-        numbers = (self.sums[:-1] / self.sums[-1]).tolist()
-        return numbers[0], dict(zip(self.part_names, numbers[1:]))
-
     # --- ends of epochs ----------------------------------------------------------------------------------------
 
     def _end_epoch(self, epoch: int) -> None:
-        bound, parts = self._means()
+        bound, parts = self.sums.means()
         if not isfinite(bound) and self.batches.x.device.type != "cpu":
             self._fail(self._late_failure())
         common = {"step": self.state.step, "epoch": epoch}
@@ -153,7 +141,7 @@ class Loop:
                 if callback(self):
                     self._stop("Stopped by a callback.")
         self._show(True)
-        self.sums = torch.zeros(0)
+        self.sums = Sums()
         if self.stopping.over:
             self._stop(f"The held-out bound had not risen for {self.stopping.patience} epochs.")
         if self.limits.checkpoints and time.perf_counter() - self.saved >= self.limits.checkpoint_every:
@@ -188,7 +176,7 @@ class Loop:
         if self.progress is None or (not epoch_ended and time.perf_counter() - self.shown < 0.1):
             return
         self.shown = time.perf_counter()
-        bound, parts = self._means()
+        bound, parts = self.sums.means()
         left = self.limits.max_epochs * self.batches.n_rows - self._rows_done()
         seconds = left / max(self.speed, 1e-9)
         if self.limits.max_time is not None:
@@ -248,7 +236,8 @@ class Loop:
         if self.limits.checkpoints is None:
             return
         kept = self.learner.snapshot(self.state)
-        tensors = {**module_tensors(self.model, self.posterior), **named("state", kept.tensors), "sums": self.sums}
+        sums, counts = self.sums.snapshot()
+        tensors = {**module_tensors(self.model, self.posterior), **named("state", kept.tensors), **named("sums", sums)}
         tensors |= {f"random.{i}": value for i, value in enumerate(self.stream.state())}
         tensors |= named("best", self.best or {})
         if self.state.auxiliaries is not None:
@@ -260,7 +249,7 @@ class Loop:
             "held_out": self.held_out,
             "seconds": self.elapsed,
             "numbers": kept.numbers,
-            "part_names": list(getattr(self, "part_names", ())),
+            "sums": counts,
         }
         save_checkpoint(self.limits.checkpoints, Checkpoint(self.state.step, tensors, numbers))
         self.saved = time.perf_counter()
@@ -276,8 +265,7 @@ class Loop:
         stopping = saved.numbers["stopping"]
         self.stopping = replace(EarlyStopping(**stopping), patience=self.limits.patience)
         self.held_out, self.seconds = saved.numbers["held_out"], saved.numbers["seconds"]
-        self.part_names = tuple(saved.numbers["part_names"])
-        self.sums = saved.tensors["sums"].to(self.batches.x.device)
         device = self.batches.x.device
+        self.sums.restore(under("sums", saved.tensors), saved.numbers["sums"], device)
         self.best = {name: value.to(device) for name, value in under("best", saved.tensors).items()} or None
         self.stream.restore([saved.tensors[f"random.{i}"] for i in range(len(under("random", saved.tensors)))])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from ..distributions import summed_log_prob
 from ..errors import AbilityError
 from ..scaling import Scaling
 
@@ -58,6 +59,8 @@ class Model(nn.Module, ABC):
 
 def sum_cells(p: Distribution, x: Tensor, n_axes: int, observed: Tensor | None) -> Tensor:
     """Sum of log p over the cells that were observed, `(samples, batch)`; a joint p must have them all."""
+    if observed is None and not p.event_shape:
+        return summed_log_prob(p, x, n_axes)
     log_prob = p.log_prob(x)
     if p.event_shape:
         if observed is not None:
@@ -66,6 +69,4 @@ def sum_cells(p: Distribution, x: Tensor, n_axes: int, observed: Tensor | None) 
                 "Use a factorised likelihood, or rows without missing cells."
             )
         return log_prob
-    if observed is not None:
-        log_prob = torch.where(observed, log_prob, torch.zeros_like(log_prob))
-    return log_prob.flatten(-n_axes).sum(-1)
+    return torch.where(observed, log_prob, torch.zeros_like(log_prob)).flatten(-n_axes).sum(-1)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.distributions import Categorical, Distribution, Independent
 
+from .. import distributions
 from ..errors import ParameterError
 
 
@@ -31,7 +32,7 @@ class StandardNormal(nn.Module):
         self.register_buffer("scale", torch.ones(self.shape), persistent=False)
 
     def forward(self) -> Distribution:
-        base = Normal(self.loc, self.scale, validate_args=False)
+        base = distributions.StandardNormal(self.loc, self.scale, validate_args=False)
         return Independent(base, len(self.shape), validate_args=False)
 
 

@@ -1,0 +1,45 @@
+"""Log-densities of whole rows, summed over their cells in as few passes as the distribution allows."""
+
+from functools import singledispatch
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Distribution
+from torch.nn.functional import softplus
+
+
+@singledispatch
+def summed_log_prob(p: Distribution, x: Tensor, n_axes: int) -> Tensor:
+    """Sum of log p(x) over the last `n_axes` axes, nats per row, `(samples, batch)`.
+
+    >>> p = Bernoulli(logits=torch.zeros(1, 2, 3), validate_args=False)
+    >>> summed_log_prob(p, torch.ones(2, 3), 1)
+    tensor([[-2.0794, -2.0794]])
+    """
+    return p.log_prob(x).flatten(-n_axes).sum(-1)
+
+
+@summed_log_prob.register(Bernoulli)
+def _(p: Bernoulli, x: Tensor, n_axes: int) -> Tensor:
+    return _BernoulliRows.apply(p.logits.flatten(-n_axes), x.flatten(-n_axes))  # type: ignore[no-any-return]
+
+
+class _BernoulliRows(torch.autograd.Function):
+    """sum_j x_j l_j - softplus(l_j), and its gradient x - sigmoid(l): half the passes of the composed formula."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(logits: Tensor, x: Tensor) -> Tensor:  # type: ignore[override]
+        return torch.linalg.vecdot(logits, x) - softplus(logits).sum(-1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
+        logits, x = ctx.saved_tensors
+        by_x = gradient.unsqueeze(-1) * logits if ctx.needs_input_grad[1] else None
+        return gradient.unsqueeze(-1) * (x - torch.sigmoid(logits)), by_x
