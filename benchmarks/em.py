@@ -103,7 +103,7 @@ def run(learner: ExactEM, model: torch.nn.Module, data: Batches) -> tuple[list[f
     state, info = learner.init(model, data), None
     while info is None or not info.done:
         state, info = learner.step(model, data, state)
-        bounds.append((info.bound / info.weight).item())
+        bounds.append(info.bound.item())
         seconds.append(time.perf_counter() - began)
     return bounds, seconds
 

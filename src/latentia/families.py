@@ -74,7 +74,8 @@ class Family(nn.Module, ABC):
         return torch.zeros(self.n_raw, *self.event_shape)
 
     def _raw(self, raw: Tensor) -> tuple[Tensor, ...]:
-        return raw.unbind(-1 - len(self.event_shape))
+        axis = -1 - len(self.event_shape)
+        return (raw.squeeze(axis),) if self.n_raw == 1 else raw.unbind(axis)
 
 
 class Normal(Family):
@@ -121,7 +122,7 @@ class Normal(Family):
             free = loc.new_tensor(float(self.scale))
         if self.floor:
             free = torch.sqrt(free.square() + self.floor**2)
-        return free.to(loc.dtype).expand_as(loc)
+        return free if free.shape == loc.shape and free.dtype == loc.dtype else free.to(loc.dtype).expand_as(loc)
 
     def start(self, mean: Tensor, scale: Tensor) -> Tensor:
         raw_scale = torch.log(scale.clamp(1e-3, 1e3))

@@ -125,16 +125,16 @@ def test_every_reported_bound_is_that_of_the_parameters_as_they_stand(make, opti
     state, info = learner.init(model, data), None
     while info is None or not info.done:
         state, info = learner.step(model, data, state)
-        if info.done or info.parts["penalty"] == model.log_penalty():
-            assert info.bound.item() == pytest.approx(model.log_prob(x).sum().item(), rel=1e-12)
-            assert info.parts["penalty"] == model.log_penalty()
+        if info.done or info.parts["penalty"] == model.log_penalty() / len(x):
+            assert info.bound.item() == pytest.approx(model.log_prob(x).mean().item(), rel=1e-12)
+            assert info.parts["penalty"] == model.log_penalty() / len(x)
     assert info.weight == len(x)
     assert info.rows == len(x)
 
 
 def test_it_stops_when_a_pass_gains_less_than_tol_and_says_so():
     infos = run(ExactEM(tol=1e-3), GaussianMixture(2, 3), batches(clusters()))
-    values = np.array([(i.bound + i.parts["penalty"]).item() for i in infos]) / 120
+    values = np.array([(i.bound + i.parts["penalty"]).item() for i in infos])
     assert np.all(np.diff(values)[:-1] >= 1e-3)
     assert np.diff(values)[-1] < 1e-3
     assert infos[-1].status == f"Converged in {len(infos)} passes: the bound rose by less than 0.001 nats per row."
@@ -166,7 +166,7 @@ def test_the_best_of_several_starts_is_kept():
     alone = [(info.bound + info.parts["penalty"]).item() for info in alone]
     model = GaussianMixture(2, 5)
     last = run(ExactEM(start="random", n_starts=6), model, batches(x))[-1]
-    assert max(alone) - min(alone) > 0.1
+    assert max(alone) - min(alone) > 0.01
     assert (last.bound + last.parts["penalty"]).item() == max(alone)
     assert f"Start {int(np.argmax(alone)) + 1} of 6 was the best." in last.status
     assert model.log_prob(x).sum().item() == last.bound.item()
@@ -253,7 +253,7 @@ def test_a_gradient_step_with_the_posterior_held_is_one_up_log_prob():
         loss = -direct.log_prob(x).mean()
         loss.backward()
         optimizer.step()
-        torch.testing.assert_close(-info.bound / info.weight, loss.detach(), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(-info.bound.mean(), loss.detach(), rtol=1e-10, atol=1e-10)
     for a, b in zip(model.parameters(), direct.parameters()):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 

@@ -23,7 +23,7 @@ def draw(q: Distribution, n_samples: int) -> Tensor:
     if noise is not None:
         return from_noise(q, noise, n_samples)
     if q.has_rsample:
-        return q.rsample(torch.Size((n_samples,)))
+        return q.rsample().unsqueeze(0) if n_samples == 1 else q.rsample(torch.Size((n_samples,)))
     return q.sample(torch.Size((n_samples,)))
 
 

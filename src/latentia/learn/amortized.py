@@ -3,19 +3,19 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from ..batch import Batches
-from ..bounds import Bound, Elbo
-from ..errors import AbilityError, ParameterError
+from ..batch import Batch, Batches
+from ..bounds import Bound, Elbo, Terms
+from ..errors import AbilityError, ParameterError, choose
 from .base import Info, Learner, State, step_info
+from .gradient import EXECUTIONS, GradientStep
 from .guard import guard
 from .objective import Objective
 from .optimisers import (
     MakeOptimizer,
     Schedule,
-    forget_gradients,
     load_optimizer,
     make_optimizer,
     optimizer_tensors,
@@ -34,6 +34,7 @@ class AmortizedVI(Learner):
         learning_rate: of the optimiser; ignored where `optimizer` is a function.
         schedule: of the learning rate.
         gradient_clip: largest Euclidean norm of the gradient; None leaves it alone.
+        execution: of the arithmetic of a step, see `GradientStep`.
 
     Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, Algorithm 1.
 
@@ -55,6 +56,7 @@ class AmortizedVI(Learner):
         learning_rate: float = 1e-3,
         schedule: Schedule | None = None,
         gradient_clip: float | None = None,
+        execution: str = "auto",
     ) -> None:
         self.posterior = posterior
         self.bound: Bound = Elbo() if bound is None else bound
@@ -62,6 +64,7 @@ class AmortizedVI(Learner):
         self.optimizer, self.learning_rate = optimizer, learning_rate
         self.schedule = Schedule() if schedule is None else schedule
         self.gradient_clip = gradient_clip
+        self.execution = choose("execution", execution, EXECUTIONS)
         if gradient_clip is not None and not gradient_clip > 0:
             raise ParameterError(f"gradient_clip={gradient_clip} cannot be used. Use a positive number or None.")
         self.objective.check(self.bound)
@@ -79,25 +82,31 @@ class AmortizedVI(Learner):
         parameters = [*model.parameters(), *self.posterior.parameters()]
         optimizer = make_optimizer(self.optimizer, parameters, self.learning_rate)
         weight = torch.tensor(self.objective.weight_at(0), device=batches.x.device, dtype=batches.dtype)
+        mean_weight = batches.mean_weight
+
+        def evaluate(batch: Batch, kl_weight: Tensor) -> tuple[Terms, Tensor]:
+            terms = self.bound(model, self.posterior, batch)
+            return terms, self.objective(terms, batch, kl_weight, mean_weight)
+
         handles = {
+            "gradient": GradientStep(evaluate, (model, self.posterior), (self.bound, self.objective), self.execution),
             "optimizer": optimizer,
             "rates": [group["lr"] for group in optimizer.param_groups],
             "kl_weight": weight,
-            "mean_weight": batches.mean_weight,
         }
         return State(handles=handles)
 
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
-        batch, optimizer = next(batches), state.handles["optimizer"]
+        gradient, optimizer = state.handles["gradient"], state.handles["optimizer"]
+        if batches.row == 0:
+            gradient.look_again()
+        batch = next(batches)
         if state.step <= self.objective.warm_up:
             state.handles["kl_weight"].fill_(self.objective.weight_at(state.step))
         if self.schedule.moves:
             set_rate(optimizer, state.handles["rates"], self.schedule(state.step))
-        terms = self.bound(model, self.posterior, batch)
-        loss = self.objective(terms, batch, state.handles["kl_weight"], state.handles["mean_weight"])
+        terms, loss = gradient(batch, state.handles["kl_weight"])
         guard(loss, model, self.posterior, self.bound, batch, state.step)
-        forget_gradients(optimizer)
-        loss.backward()
         if self.gradient_clip is not None:
             clip_grad_norm_(optimizer.param_groups[0]["params"], self.gradient_clip)
         optimizer.step()

@@ -13,7 +13,8 @@ from ..errors import NonFiniteError, ParameterError, choose
 from ..posteriors import Exact
 from .base import Info, Learner, State, step_info
 from .checkpoints import named, under
-from .optimisers import MakeOptimizer, forget_gradients, load_optimizer, make_optimizer, optimizer_tensors
+from .gradient import GradientStep
+from .optimisers import MakeOptimizer, load_optimizer, make_optimizer, optimizer_tensors
 
 STARTS = ("auto", "k-means", "random", "closed-form", "current")
 
@@ -92,7 +93,13 @@ class ExactEM(Learner):
                 model.initialise(batches, self.start, self.seed)
             return State(numbers={"start": 0, "iteration": 0, "previous": None, "best": None})
         optimizer = make_optimizer(self.optimizer, model.parameters(), self.learning_rate)
-        return State(handles={"optimizer": optimizer, "mean_weight": batches.mean_weight})
+        mean_weight = batches.mean_weight
+
+        def evaluate(batch: Batch) -> tuple[Terms, Tensor]:
+            terms = self._terms_with_q_held(model, batch)
+            return terms, -batch.weighted_sum(terms.surrogate) / (len(batch) * mean_weight)
+
+        return State(handles={"optimizer": optimizer, "gradient": GradientStep(evaluate, (model,))})
 
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
         if isinstance(model, HasUpdate):
@@ -159,12 +166,9 @@ class ExactEM(Learner):
 
     def _gradient_step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
         batch, optimizer = next(batches), state.handles["optimizer"]
-        terms = self._terms_with_q_held(model, batch)
-        loss = -batch.weighted_sum(terms.surrogate) / (len(batch) * state.handles["mean_weight"])
+        terms, loss = state.handles["gradient"](batch)
         if not isfinite(float(loss.detach())):
             raise NonFiniteError(_not_finite(state.step + 1))
-        forget_gradients(optimizer)
-        loss.backward()
         optimizer.step()
         state.step += 1
         done = state.step >= self.max_iter * batches.per_epoch

@@ -17,7 +17,7 @@ from ..bounds.evaluate import held_out_bound
 from ..errors import NonFiniteError
 from ..fitted import Fit, load_modules, module_tensors
 from ..randomness import Stream
-from .base import Info, Learner, State
+from .base import Learner, State
 from .checkpoints import Checkpoint, latest_checkpoint, named, save_checkpoint, under
 from .guard import explain
 from .limits import Limits, Progress

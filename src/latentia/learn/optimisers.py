@@ -79,13 +79,6 @@ def set_rate(optimizer: Optimizer, learning_rates: list[float], share: float) ->
         group["lr"] = full * share
 
 
-def forget_gradients(optimizer: Optimizer) -> None:
-    """What `optimizer.zero_grad()` does, without its profiler hooks: they cost more than the work."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = None
-
-
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
     """The optimiser's moments by name, `optimizer.<parameter>.<moment>`."""
     state = optimizer.state_dict()["state"]

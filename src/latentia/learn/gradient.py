@@ -1,0 +1,173 @@
+"""Loss and gradient of one minibatch: step by step in Python, or by a program that was recorded from it."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..batch import Batch
+from ..bounds import Terms
+from ..errors import ParameterError, choose
+from .program import Program, compiled, is_plain, record, signature
+
+EXECUTIONS = ("auto", "eager", "recorded", "compiled")
+RECORD_AFTER = 200  # steps: recording costs about as much as it saves in 300
+Evaluate = Callable[..., tuple[Terms, Tensor]]
+_COLUMNS = tuple(field.name for field in fields(Batch))
+
+
+class GradientStep:
+    """Called as `gradient(batch, *tensors)`: terms and loss of the batch, and the gradient left in `parameter.grad`.
+
+    Arguments:
+        evaluate: `evaluate(batch, *tensors) -> (Terms, loss)`; tensors are what changes from step to step.
+        modules: all that it reads.
+        settings: whatever else decides what it computes (the bound, the objective).
+        execution: "eager"; "recorded": from some step on a recorded program of the same operations, which gives the
+            same bits; "auto": recorded where every module is torch's or latentia's own, which decide nothing in Python,
+            else eager; "compiled": the recorded operations compiled by `torch.compile`, from the first step on.
+
+    A program is dropped for good when it did not give the same bits as the step it was recorded from, and recorded anew
+    when modules were frozen, moved or hooked in between.
+    """
+
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        modules: tuple[nn.Module, ...],
+        settings: tuple[Any, ...] = (),
+        execution: str = "auto",
+    ) -> None:
+        self.evaluate, self.modules, self.settings = evaluate, modules, settings
+        self.execution = choose("execution", execution, EXECUTIONS)
+        self.steps = 0
+        self.program: Program | None = None
+        self._names: tuple[str, ...] = ()
+        self._shape: tuple[Any, ...] = ()
+        self._signature: tuple[Any, ...] = ()
+
+    def __call__(self, batch: Batch, *tensors: Tensor) -> tuple[Terms, Tensor]:
+        self.steps += 1
+        if self.program is not None and self._shape == _shape(batch):
+            return self._replay(batch, tensors)
+        if self.program is None and self._wants_program():
+            return self._record(batch, tensors)
+        return self._eager(batch, tensors)
+
+    def look_again(self) -> None:
+        """Drop the program if the modules are no longer as they were; to be called where others may have touched them."""
+        if self.program is not None and self._signature != signature(*self.modules):
+            self.program = None
+
+    # --- eager -------------------------------------------------------------------------------------------------
+
+    def _eager(self, batch: Batch, tensors: tuple[Tensor, ...]) -> tuple[Terms, Tensor]:
+        terms, loss = self.evaluate(batch, *tensors)
+        for parameter in self._parameters():
+            parameter.grad = None
+        loss.backward()
+        return terms, loss
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for module in self.modules for p in module.parameters()]
+
+    # --- recorded ----------------------------------------------------------------------------------------------
+
+    def _wants_program(self) -> bool:
+        if self.execution == "compiled":
+            return True
+        if self.execution == "eager" or self.steps < RECORD_AFTER:
+            return False
+        if self.execution == "auto" and not is_plain(*self.modules, *self.settings):
+            self.execution = "eager"
+            return False
+        return True
+
+    def _record(self, batch: Batch, tensors: tuple[Tensor, ...]) -> tuple[Terms, Tensor]:
+        """One eager step, and a program that was seen to give its bits."""
+        moving = [p for p in self._parameters() if p.requires_grad]
+        arguments = [*_columns(batch), *tensors]
+        state = _State(self.modules, batch.x.device)
+        try:
+            program = (compiled if self.execution == "compiled" else record)(self._flat(batch, moving), arguments)
+            state.restore()
+            with torch.no_grad():
+                seen = program(*arguments)
+        except Exception as error:
+            if self.execution in ("recorded", "compiled"):
+                raise ParameterError(
+                    f"execution={self.execution!r} did not work for this model: {_first_line(error)} Use execution='eager'."
+                ) from error
+            seen, program = [], None
+        state.restore()
+        terms, loss = self._eager(batch, tensors)
+        wanted = [loss, terms.value, *terms.parts.values(), *(p.grad for p in moving)]
+        if program is None or not (self.execution == "compiled" or _same(seen, wanted)):
+            self.execution = "eager"
+            return terms, loss
+        self.program, self._shape, self._moving = program, _shape(batch), moving
+        self._names, self._signature = tuple(terms.parts), signature(*self.modules)
+        return terms, loss
+
+    def _flat(self, batch: Batch, moving: list[nn.Parameter]) -> Callable[..., list[Tensor]]:
+        present = [name for name in _COLUMNS if getattr(batch, name) is not None]
+
+        def flat(*arguments: Tensor) -> list[Tensor]:
+            rows = Batch(**dict(zip(present, arguments)))
+            terms, loss = self.evaluate(rows, *arguments[len(present) :])
+            gradients = torch.autograd.grad(loss, moving, allow_unused=True)
+            return [loss.detach(), terms.value.detach(), *(p.detach() for p in terms.parts.values()), *gradients]
+
+        return flat
+
+    def _replay(self, batch: Batch, tensors: tuple[Tensor, ...]) -> tuple[Terms, Tensor]:
+        assert self.program is not None
+        for parameter in self._moving:
+            parameter.grad = None  # its memory serves the new gradient, still warm
+        with torch.no_grad():
+            loss, value, *rest = self.program(*_columns(batch), *tensors)
+        names = self._names
+        for parameter, gradient in zip(self._moving, rest[len(names) :]):
+            parameter.grad = gradient
+        return Terms(value, value, dict(zip(names, rest))), loss
+
+
+class _State:
+    """Buffers and random state, to go back to after a rehearsal."""
+
+    def __init__(self, modules: tuple[nn.Module, ...], device: torch.device) -> None:
+        self.device = device
+        self.buffers = [(b, b.clone()) for module in modules for b in module.buffers()]
+        self.random = torch.get_rng_state()
+        self.cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def restore(self) -> None:
+        with torch.no_grad():
+            for buffer, kept in self.buffers:
+                buffer.copy_(kept)
+        torch.set_rng_state(self.random)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state(self.cuda, self.device)
+
+
+def _columns(batch: Batch) -> list[Tensor]:
+    columns = (batch.x, batch.index, batch.weight, batch.observed, batch.label)
+    return [column for column in columns if column is not None]
+
+
+def _shape(batch: Batch) -> tuple[Any, ...]:
+    return batch.x.shape, batch.weight is None, batch.observed is None, batch.label is None
+
+
+def _same(seen: list[Tensor], wanted: list[Any]) -> bool:
+    return len(seen) == len(wanted) and all(
+        (a is None and b is None) or (a is not None and b is not None and torch.equal(a, b))
+        for a, b in zip(seen, wanted)
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else ''}".rstrip(".") + "."
