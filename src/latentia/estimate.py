@@ -22,6 +22,7 @@ class Estimate:
         n_samples: samples of z per row; 0 for a closed form.
         row_mc_error: Monte Carlo standard error of each row's value, `(rows,)`; None where there is none.
         ess: effective sample size of the importance weights of each row, 1 to n_samples, `(rows,)`.
+        pareto_k: tail index of each row's importance weights, `(rows,)`: above 0.7 neither value nor error can be believed.
         weight: row weights, `(rows,)`; None is one each.
         scope: "row", or "data set" where the evidence belongs to all rows together.
         warning: a sentence, where the number should not be trusted as it stands; else "".
@@ -36,6 +37,7 @@ class Estimate:
     n_samples: int = 0
     row_mc_error: Tensor | None = None
     ess: Tensor | None = None
+    pareto_k: Tensor | None = None
     weight: Tensor | None = None
     scope: str = "row"
     warning: str = ""
@@ -85,6 +87,8 @@ class Estimate:
         }
         if self.ess is not None:
             out["ess_median"] = float(self.ess.median())
+        if self.pareto_k is not None:
+            out["pareto_k_max"] = float(self.pareto_k.max())
         if self.warning:
             out["warning"] = self.warning
         return out

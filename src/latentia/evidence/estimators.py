@@ -18,6 +18,7 @@ from ..bounds.evaluate import evaluating
 from ..errors import AbilityError, ParameterError, choose
 from ..estimate import Estimate
 from ..randomness import row_noise
+from .tail import HEAVY, Tail
 
 METHODS = ("elbo", "importance", "exact")
 CELLS_AT_ONCE = 2**23  # cells of x for all samples of a chunk; about 64 MB in float64
@@ -91,8 +92,10 @@ def importance(
 ) -> Estimate:
     """log 1/k sum_i p(x, z_i) / q(z_i|x) of each row: a lower bound in expectation, log p(x) as k grows.
 
-    The Monte Carlo error of a row is the delta method's, sd(w) / (mean(w) sqrt(k)); with a poor effective sample size
-    neither it nor the value can be believed, and the estimate says so.
+    The Monte Carlo error of a row is the delta method's, sd(w) / (mean(w) sqrt(k)), times k^(t - 1/2) where the tail
+    index of its weights, taken one standard error up, is t > 1/2: their variance may be infinite then, and their mean
+    settles like k^(t - 1). With a poor effective sample size, or an index above 0.7, neither error nor value can be
+    believed, and the estimate says so.
 
     Arguments:
         model, posterior: p and q.
@@ -100,7 +103,8 @@ def importance(
         n_samples: k, draws of z per row.
         seed, weight, chunk: as for `elbo`.
 
-    Source: Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8.
+    Sources: Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8; Vehtari et al., "Pareto
+    smoothed importance sampling", 2024, sections 2 and 3.
 
     >>> from latentia.models import ProbabilisticPCA
     >>> from latentia.posteriors import Exact
@@ -131,14 +135,15 @@ def _sampled(
     log_mean = make is ImportanceWeighted
     with evaluating(model, posterior):
         rows = [
-            _Running(log_mean).over(_terms(model, posterior, batch, make, n_samples, seed)).result()
+            _Running(log_mean, n_samples).over(_terms(model, posterior, batch, make, n_samples, seed)).result()
             for batch in batches.in_order()
         ]
-    values, errors, sizes = (torch.cat(column).cpu() for column in zip(*rows))
+    values, errors, sizes, tails = (torch.cat(column).cpu() for column in zip(*rows))
     method = "importance" if log_mean else "elbo"
     drawn = bool((errors > 0).any()) or n_samples == 1 or log_mean
     ess = sizes if log_mean else None
-    text = _warning(ess, n_samples) if ess is not None else ""
+    heavy = tails if log_mean and bool(torch.isfinite(tails).all()) else None
+    text = _warning(ess, tails, n_samples) if ess is not None else ""
     return Estimate(
         values,
         "lower",
@@ -146,6 +151,7 @@ def _sampled(
         n_samples if drawn else 0,
         errors if drawn else None,
         ess,
+        heavy,
         _weights(batches),
         warning=text,
     )
@@ -168,8 +174,9 @@ def _terms(model: Any, posterior: Any, batch: Batch, make: Any, n_samples: int, 
 class _Running:
     """Sums over samples: of w and w^2 on the log scale (importance), or of the values themselves (ELBO)."""
 
-    def __init__(self, log_mean: bool) -> None:
+    def __init__(self, log_mean: bool, n_samples: int) -> None:
         self.log_mean, self.n = log_mean, 0
+        self.tail = Tail(n_samples)
         self.first: Tensor | None = None
         self.second: Tensor | None = None
         self.shift: Tensor | None = None
@@ -182,6 +189,7 @@ class _Running:
     def _add(self, draws: Tensor) -> None:
         self.n += len(draws)
         if self.log_mean:
+            self.tail.add(draws)
             first, second = torch.logsumexp(draws, 0), torch.logsumexp(2 * draws, 0)
             self.first = first if self.first is None else torch.logaddexp(self.first, first)
             self.second = second if self.second is None else torch.logaddexp(self.second, second)
@@ -193,28 +201,42 @@ class _Running:
         self.first = first if self.first is None else self.first + first
         self.second = second if self.second is None else self.second + second
 
-    def result(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Value, Monte Carlo error and effective sample size of each row."""
+    def result(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Value, Monte Carlo error, effective sample size and tail index of each row; NaN for no index."""
         assert self.first is not None
         assert self.second is not None
         n = self.n
         if self.log_mean:
             size = torch.exp(2 * self.first - self.second).nan_to_num(0.0).clamp(max=n)
             relative = ((n / size.clamp_min(1e-300) - 1) / max(1, n - 1)).clamp_min(0).sqrt()
-            return self.first - log(n), relative, size
+            index = self.tail.index()
+            if index is None:
+                return self.first - log(n), relative, size, torch.full_like(size, torch.nan)
+            slower = n ** (index + self.tail.index_error(index) - 0.5).clamp(0, 0.5)  # an index of 1: no mean at all
+            return self.first - log(n), relative * slower, size, index
         assert self.shift is not None
         mean = self.first / n
         variance = (self.second / n - mean.square()).clamp_min(0) / max(1, n - 1)
-        return self.shift + mean, variance.sqrt(), torch.full_like(mean, float(n))
+        return self.shift + mean, variance.sqrt(), torch.full_like(mean, float(n)), torch.full_like(mean, torch.nan)
 
 
-def _warning(ess: Tensor, n_samples: int) -> str:
-    poor = int((ess < POOR_ESS * n_samples).sum())
+def _warning(ess: Tensor, tails: Tensor, n_samples: int) -> str:
+    thin, heavy = ess < POOR_ESS * n_samples, tails > HEAVY
+    poor = int((thin | heavy).sum())
     if not poor or n_samples == 1:
         return ""
+    found = []
+    if thin.any():
+        median = float(ess.median())
+        found.append(
+            f"{int(thin.sum())} of {len(ess)} rows have an effective sample size below a tenth of the {n_samples} samples "
+            f"(median {median:.1f})"
+        )
+    if heavy.any():
+        found.append(f"{int(heavy.sum())} of {len(ess)} rows have weights with a tail index above {HEAVY}")
     return (
-        f"Warning: {poor} of {len(ess)} rows have an effective sample size below a tenth of the {n_samples} samples "
-        f"(median {float(ess.median()):.1f}); for them the bound may be loose and its error too small. Use more samples, or fit a better q."
+        f"Warning: {' and '.join(found)}; for them the bound may be loose and its error too small. "
+        "Use more samples, or fit a better q."
     )
 
 

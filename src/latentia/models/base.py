@@ -59,14 +59,14 @@ class Model(nn.Module, ABC):
 
 def sum_cells(p: Distribution, x: Tensor, n_axes: int, observed: Tensor | None) -> Tensor:
     """Sum of log p over the cells that were observed, `(samples, batch)`; a joint p must have them all."""
-    if observed is None and not p.event_shape:
-        return summed_log_prob(p, x, n_axes)
-    log_prob = p.log_prob(x)
     if p.event_shape:
         if observed is not None:
             raise AbilityError(
                 f"{type(p).__name__} is one density of a whole row and cannot leave out missing cells. "
                 "Use a factorised likelihood, or rows without missing cells."
             )
-        return log_prob
+        return p.log_prob(x)
+    if observed is None:
+        return summed_log_prob(p, x, n_axes)
+    log_prob = p.log_prob(x)
     return torch.where(observed, log_prob, torch.zeros_like(log_prob)).flatten(-n_axes).sum(-1)
