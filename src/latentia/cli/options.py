@@ -70,6 +70,7 @@ OPTIONS = (
     Option("patience", int, "Epochs without a better held-out bound before it stops; 0 never stops."),
     Option("device", str, "auto, cpu, cuda, mps."),
     Option("precision", str, "float32, float64, bfloat16."),
+    Option("execution", str, "auto, eager, recorded, compiled (torch.compile: half a minute before the first step)."),
     Option("random_state", int, "Seed of all random numbers.", flag="seed"),
 )
 NOT_OPTIONS = ("warm_start", "verbose")

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..errors import DataError
+from ..estimators.learning import split_rows
 from ..explore.groups import Groups, group
 from ..explore.tables import leading_columns
 
@@ -121,7 +122,7 @@ def _check_columns(estimator: Any, dataset: Dataset) -> None:
 def _parts(estimator: Any, dataset: Dataset, everything: Part) -> tuple[Part, ...]:
     train, held_out = None, None
     if estimator.n_rows_in_ == len(dataset.x):
-        train, held_out = estimator._split(len(dataset.x), int(estimator.seed_))
+        train, held_out = split_rows(estimator, len(dataset.x), int(estimator.seed_))
     learnt = _pick(everything, slice(None) if train is None else train, "rows learnt from")
     for name, words in (("test", "test"), ("valid", "validation")):
         part = getattr(dataset, name)

@@ -1,0 +1,64 @@
+"""Rows on their way into an estimator, and numbers on their way out."""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from ..batch import Batch
+from ..bounds.evaluate import evaluating
+from ..data.checks import check_rows
+from ..errors import DataError
+
+CHUNK = 4096
+
+
+def checked_rows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
+    """X as a checked array `(rows, columns)`; with `reset` what it is like is remembered."""
+    if isinstance(X, Tensor):
+        X = X.detach().cpu().numpy()
+    if isinstance(X, np.ndarray) and X.ndim > 2:
+        if reset:
+            estimator.image_shape_ = X.shape[1:]
+        X = X.reshape(len(X), -1)
+    least = estimator._min_rows if reset else 1
+    try:
+        options: Any = {"ensure_all_finite": False, "ensure_min_samples": least, "dtype": "numeric"}
+        x = np.asarray(validate_data(estimator, cast(Any, X), reset=reset, **options))
+    except ValueError as error:
+        raise error if isinstance(error, DataError) else DataError(str(error)) from None
+    x = np.require(x, requirements=["C", "W"])  # torch shares no memory with what it may not write
+    names = getattr(estimator, "columns_", None) or getattr(estimator, "feature_names_in_", None)
+    check_rows(x, columns=names, name=f"The data for {type(estimator).__name__}")
+    return x
+
+
+def seen_rows(estimator: Any, X: Any) -> tuple[np.ndarray, Tensor]:
+    """X as a checked array, and as the model sees it (binarised)."""
+    check_is_fitted(estimator, "fit_")
+    x = checked_rows(estimator, X, reset=False)
+    like = next(estimator.model_.parameters())
+    tensor = torch.tensor(x, dtype=like.dtype, device=like.device)
+    if estimator.binarise_ is not None:
+        tensor = estimator.binarise_(tensor, estimator.seed_)
+    return x, tensor
+
+
+def posterior_moments(estimator: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of q(z|x), `(rows, n_latent)` each."""
+    means, sds = [], []
+    with evaluating(estimator.model_, estimator.posterior_):
+        for rows in x.split(CHUNK):
+            q = estimator.posterior_(Batch(rows, torch.arange(len(rows), device=rows.device)), estimator.model_)
+            mean, sd = estimator._moments(q)
+            means.append(mean.flatten(1))
+            sds.append(sd.flatten(1))
+    return torch.cat(means), torch.cat(sds)
+
+
+def to_numpy(values: Tensor, dtype: np.dtype) -> np.ndarray:
+    """In the input's precision."""
+    array = values.detach().cpu().numpy()
+    return array.astype(np.float32) if dtype == np.float32 else array.astype(np.float64, copy=False)
