@@ -19,7 +19,7 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 from sklearn.utils._testing import ignore_warnings
 from torch import Tensor
 
-from latentia.batch import Batches
+from latentia.batch import Batches, TensorBatches
 from latentia.learn import ExactEM
 from latentia.models import FactorAnalysis, GaussianMixture, ProbabilisticPCA
 
@@ -48,7 +48,7 @@ def mnist() -> Tensor:
 
 def as_batches(pixels: Tensor) -> Batches:
     """Pixels stay bytes in memory; each batch is cast to float64 and divided by 255."""
-    return Batches(pixels, batch_size=4096, dtype=torch.float64, transform=lambda x, _: x / 255)
+    return TensorBatches(pixels, batch_size=4096, dtype=torch.float64, transform=lambda x, _: x / 255)
 
 
 def nats_per_image(model: ProbabilisticPCA, data: Batches) -> float:
@@ -166,7 +166,7 @@ def one_update(x: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tensor_batches(x: np.ndarray) -> Batches:
-    return Batches(torch.tensor(x), batch_size=len(x), dtype=torch.float64)
+    return TensorBatches(torch.tensor(x), batch_size=len(x), dtype=torch.float64)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Rows of data, and how they are dealt out in minibatches."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,11 +41,69 @@ class Batch:
         return self.x.new_tensor(float(len(self))) if self.weight is None else self.weight.sum()
 
 
-class Batches:
-    """Data held on one device, dealt out in shuffled minibatches without end.
+class Batches(ABC):
+    """Data, dealt out in shuffled minibatches without end, or once in its own order.
 
     The order of an epoch depends on `seed` and the epoch's number alone, so the position in the data is
     two integers, and a run can be taken up again anywhere.
+
+    Attributes:
+        n_rows: rows of the data set.
+        batch_size: rows per batch; the last batch of an epoch may be shorter.
+        dtype, device: of each batch's x.
+        epoch, row: where the next batch starts.
+    """
+
+    n_rows: int
+    batch_size: int
+    dtype: torch.dtype
+    device: torch.device
+    epoch: int = 0
+    row: int = 0
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one epoch."""
+        return -(-self.n_rows // self.batch_size)
+
+    @property
+    @abstractmethod
+    def mean_weight(self) -> float:
+        """Mean row weight of the data set."""
+
+    @abstractmethod
+    def weights(self) -> Tensor | None:
+        """The weight of every row in the data's own order, `(rows,)`; None is one each."""
+
+    @property
+    def position(self) -> dict[str, int]:
+        """Where the next batch starts."""
+        return {"epoch": self.epoch, "row": self.row}
+
+    def seek(self, position: dict[str, int]) -> None:
+        """Go to a `position` that was read earlier."""
+        self.epoch, self.row = position["epoch"], position["row"]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    @abstractmethod
+    def __next__(self) -> Batch:
+        """The next batch of the shuffled data."""
+
+    @abstractmethod
+    def one_pass(self) -> Iterator[Batch]:
+        """Every row once, in the data's own order; counts as one epoch."""
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every row once, in the data's own order, leaving the position where it is."""
+        position = self.position
+        yield from self.one_pass()
+        self.seek(position)
+
+
+class TensorBatches(Batches):
+    """Rows held as one tensor on one device.
 
     Arguments:
         x: all rows, `(rows, *event)`, any dtype; each batch is cast to `dtype`.
@@ -54,7 +113,7 @@ class Batches:
         transform: applied to each batch's x as `transform(x, noise_seed)` (stochastic binarisation).
         noise_seed: None draws the transform's noise anew in every epoch; a seed ties it to each row's content.
 
-    >>> batches = Batches(torch.arange(5.).reshape(5, 1), batch_size=2, seed=0)
+    >>> batches = TensorBatches(torch.arange(5.).reshape(5, 1), batch_size=2, seed=0)
     >>> [len(next(batches)) for _ in range(4)], batches.epoch
     ([2, 2, 1, 2], 1)
     """
@@ -78,35 +137,17 @@ class Batches:
         self.batch_size = max(1, min(int(batch_size), x.shape[0]))
         self.seed, self.dtype, self.transform = int(seed), dtype, transform
         self.noise_seed = noise_seed
+        self.n_rows, self.device = x.shape[0], x.device
         self.epoch, self.row = 0, 0
         self._order: Tensor | None = None
         self._order_epoch = -1
 
     @property
-    def n_rows(self) -> int:
-        return self.x.shape[0]
-
-    @property
-    def per_epoch(self) -> int:
-        """Batches in one epoch."""
-        return -(-self.n_rows // self.batch_size)
-
-    @property
     def mean_weight(self) -> float:
-        """Mean row weight of the data set."""
         return 1.0 if self.weight is None else float(self.weight.mean(dtype=torch.float64))
 
-    @property
-    def position(self) -> dict[str, int]:
-        """Where the next batch starts."""
-        return {"epoch": self.epoch, "row": self.row}
-
-    def seek(self, position: dict[str, int]) -> None:
-        """Go to a `position` that was read earlier."""
-        self.epoch, self.row = position["epoch"], position["row"]
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self
+    def weights(self) -> Tensor | None:
+        return self.weight
 
     def __next__(self) -> Batch:
         rows = self._epoch_order()[self.row : self.row + self.batch_size]
@@ -116,22 +157,15 @@ class Batches:
         return self._take(rows)
 
     def one_pass(self) -> Iterator[Batch]:
-        """Every row once, in the data's own order; counts as one epoch."""
         for start in range(0, self.n_rows, self.batch_size):
             stop = min(start + self.batch_size, self.n_rows)
             yield self._slice(start, stop)
         self.epoch, self.row = self.epoch + 1, 0
 
-    def in_order(self) -> Iterator[Batch]:
-        """Every row once, in the data's own order, leaving the position where it is."""
-        position = self.position
-        yield from self.one_pass()
-        self.seek(position)
-
     def _epoch_order(self) -> Tensor:
         if self._order is None or self._order_epoch != self.epoch:
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
-            self._order = torch.randperm(self.n_rows, generator=generator).to(self.x.device)
+            self._order = torch.randperm(self.n_rows, generator=generator).to(self.device)
             self._order_epoch = self.epoch
         return self._order
 
@@ -142,7 +176,7 @@ class Batches:
 
     def _slice(self, start: int, stop: int) -> Batch:
         part = lambda t: None if t is None else t[start:stop]  # noqa: E731
-        index = torch.arange(start, stop, device=self.x.device)
+        index = torch.arange(start, stop, device=self.device)
         return self._finish(Batch(self.x[start:stop], index, part(self.weight), part(self.observed), part(self.label)))
 
     def _finish(self, batch: Batch) -> Batch:
@@ -154,7 +188,7 @@ class Batches:
 
 
 def as_batches(data: Any, **options: Any) -> Batches:
-    """`Batches` from a tensor, an array or `Batches` (returned as they are).
+    """`Batches` from a tensor or an array; `Batches` are returned as they are.
 
     >>> as_batches([[0.0, 1.0]], batch_size=8).n_rows
     1
@@ -163,4 +197,4 @@ def as_batches(data: Any, **options: Any) -> Batches:
         return data
     if not isinstance(data, Tensor):
         data = torch.as_tensor(data)
-    return Batches(data, **options)
+    return TensorBatches(data, **options)

@@ -9,7 +9,7 @@ import torch
 import latentia
 from latentia import families
 from latentia.abilities import HasLogProb, HasPosterior, HasUpdate
-from latentia.batch import Batch, Batches
+from latentia.batch import Batch, TensorBatches
 from latentia.conditional import Conditional
 from latentia.errors import AbilityError
 from latentia.learn import AmortizedVI, ExactEM, Learner
@@ -146,7 +146,7 @@ def test_statistics_add_up_in_any_batches(model: str) -> None:
     p = MODELS[model]().double()
     assert isinstance(p, HasUpdate)
     x = data(model).double()
-    p.initialise(Batches(x, dtype=torch.float64), "auto", 0)
+    p.initialise(TensorBatches(x, dtype=torch.float64), "auto", 0)
     whole = p.expect(Batch(x, torch.arange(N)))
     parts = [p.expect(Batch(x[i : i + 17], torch.arange(i, min(i + 17, N)))) for i in range(0, N, 17)]
     for key, value in whole.statistics.items():

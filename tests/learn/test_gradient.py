@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from latentia import families
-from latentia.batch import Batch, Batches
+from latentia.batch import Batch, TensorBatches
 from latentia.bounds import Elbo, ImportanceWeighted, Terms
 from latentia.conditional import Conditional
 from latentia.errors import ParameterError
@@ -65,7 +65,7 @@ def learn(
     learner = AmortizedVI(q, execution=execution, **options)
     x = torch.randint(0, 2, (50, 6), generator=torch.Generator().manual_seed(1))
     weight = torch.arange(50.0) if weighted else None
-    batches = Batches(x, batch_size=16, seed=0, weight=weight)
+    batches = TensorBatches(x, batch_size=16, seed=0, weight=weight)
     state, infos = learner.init(model, batches), []
     torch.manual_seed(2)
     for _ in range(steps):
@@ -131,7 +131,7 @@ def test_freezing_a_layer_midway_is_noticed() -> None:
     def run(execution: str) -> Tensor:
         model, q = parts(FAMILIES["bernoulli"]())
         learner = AmortizedVI(q, execution=execution, optimizer="sgd", learning_rate=0.1)
-        batches = Batches(torch.eye(6).repeat(4, 1), batch_size=8, seed=0)
+        batches = TensorBatches(torch.eye(6).repeat(4, 1), batch_size=8, seed=0)
         state = learner.init(model, batches)
         torch.manual_seed(0)
         for step in range(18):
@@ -146,7 +146,7 @@ def test_freezing_a_layer_midway_is_noticed() -> None:
 def test_recording_leaves_the_random_state_and_buffers_alone() -> None:
     model, q = parts(FAMILIES["bernoulli"](), dropout=True)
     learner = AmortizedVI(q, execution="recorded")
-    batches = Batches(torch.eye(6), seed=0)
+    batches = TensorBatches(torch.eye(6), seed=0)
     state = learner.init(model, batches)
     for _ in range(6):
         state, _ = learner.step(model, batches, state)

@@ -13,7 +13,7 @@ from torch import nn
 
 import latentia
 from latentia import families
-from latentia.batch import Batches
+from latentia.batch import TensorBatches
 from latentia.bounds import Elbo, ImportanceWeighted
 from latentia.conditional import Conditional
 from latentia.errors import AbilityError, NonFiniteError, ParameterError, RunError
@@ -78,7 +78,7 @@ def test_an_unfinished_warm_up_is_said() -> None:
 
 def test_the_objective_by_hand() -> None:
     model, q = pair()
-    batches = Batches(torch.from_numpy(X), batch_size=90, weight=torch.arange(90.0))
+    batches = TensorBatches(torch.from_numpy(X), batch_size=90, weight=torch.arange(90.0))
     batch = next(batches)
     torch.manual_seed(0)
     terms = Elbo()(model, q, batch)
@@ -135,7 +135,7 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     assert len(held_out) == held_out.index(best) + 4
     assert f"step {best[1]}" in fit.status
     again = latentia.bounds.evaluate.held_out_bound(  # type: ignore[attr-defined]
-        fit.model, fit.posterior, Elbo(), Batches(torch.from_numpy(X[:30])), fit.seed
+        fit.model, fit.posterior, Elbo(), TensorBatches(torch.from_numpy(X[:30])), fit.seed
     )
     assert again["bound"] == pytest.approx(best[0], abs=1e-5)
 
@@ -321,8 +321,8 @@ def test_weights_of_rows_are_counts() -> None:
     twice = np.concatenate([X, X[:10]])
     weight = np.ones(90)
     weight[:10] = 2
-    full = Batches(torch.from_numpy(twice), batch_size=100)
-    weighted = Batches(torch.from_numpy(X), batch_size=90, weight=torch.from_numpy(weight))
+    full = TensorBatches(torch.from_numpy(twice), batch_size=100)
+    weighted = TensorBatches(torch.from_numpy(X), batch_size=90, weight=torch.from_numpy(weight))
     losses = []
     for batches in (full, weighted):
         batch = next(batches.in_order())

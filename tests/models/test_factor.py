@@ -9,7 +9,7 @@ from sklearn.decomposition import FactorAnalysis as SklearnFactorAnalysis
 from torch.func import functional_call
 
 from latentia.abilities import HasUpdate, add_statistics
-from latentia.batch import Batch, Batches
+from latentia.batch import Batch, TensorBatches
 from latentia.bounds import Elbo
 from latentia.errors import AbilityError, DataError, ParameterError
 from latentia.models import FactorAnalysis, ProbabilisticPCA
@@ -37,7 +37,7 @@ def some_model(cls, scaling=None, seed=0):
 
 
 def batches(x, **options):
-    return Batches(x, **{"batch_size": 16, "dtype": torch.float64, **options})
+    return TensorBatches(x, **{"batch_size": 16, "dtype": torch.float64, **options})
 
 
 def em(model, data, passes, start="auto", seed=0):

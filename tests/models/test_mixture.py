@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from latentia.abilities import HasUpdate, add_statistics
-from latentia.batch import Batch, Batches
+from latentia.batch import Batch, TensorBatches
 from latentia.bounds import Elbo
 from latentia.errors import AbilityError, DataError, NonFiniteError, ParameterError
 from latentia.models import GaussianMixture, mixture
@@ -38,7 +38,7 @@ def some_model(kind, scaling=None, seed=0, **options):
 
 
 def batches(x, **options):
-    return Batches(x, **{"batch_size": 16, "dtype": torch.float64, **options})
+    return TensorBatches(x, **{"batch_size": 16, "dtype": torch.float64, **options})
 
 
 def statistics_of(model, data):

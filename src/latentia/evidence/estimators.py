@@ -260,4 +260,5 @@ def _rows(model: Any, data: Any, weight: Tensor | None, chunk: int) -> Batches:
 
 
 def _weights(batches: Batches) -> Tensor | None:
-    return None if batches.weight is None else batches.weight.double().cpu()
+    weight = batches.weights()
+    return None if weight is None else weight.double().cpu()

@@ -81,7 +81,7 @@ class AmortizedVI(Learner):
     def init(self, model: Any, batches: Batches) -> State:
         parameters = [*model.parameters(), *self.posterior.parameters()]
         optimizer = make_optimizer(self.optimizer, parameters, self.learning_rate)
-        weight = torch.tensor(self.objective.weight_at(0), device=batches.x.device, dtype=batches.dtype)
+        weight = torch.tensor(self.objective.weight_at(0), device=batches.device, dtype=batches.dtype)
         mean_weight = batches.mean_weight
 
         def evaluate(batch: Batch, kl_weight: Tensor) -> tuple[Terms, Tensor]:

@@ -46,10 +46,11 @@ class ExactEM(Learner):
     Sources: Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm", 1977; Neal and
     Hinton, "A view of the EM algorithm that justifies incremental, sparse, and other variants", 1998.
 
+    >>> from latentia.batch import TensorBatches
     >>> from latentia.models import GaussianMixture
     >>> x = torch.tensor([[0.0], [0.1], [5.0], [5.1]], dtype=torch.float64)
     >>> model, learner = GaussianMixture(1, 2), ExactEM(tol=1e-9)
-    >>> batches = Batches(x, dtype=learner.dtype)
+    >>> batches = TensorBatches(x, dtype=learner.dtype)
     >>> state, info = learner.init(model, batches), None
     >>> while info is None or not info.done: state, info = learner.step(model, batches, state)
     >>> model.means().flatten().sort().values.detach().round(decimals=3).tolist()
@@ -184,7 +185,7 @@ class ExactEM(Learner):
 def _expect(model: Any, batches: Batches) -> tuple[dict[str, Tensor], Info]:
     """The E-step over one pass: summed statistics and the bound."""
     statistics: Statistics = {}
-    bound = weight = torch.zeros((), dtype=torch.float64, device=batches.x.device)
+    bound = weight = torch.zeros((), dtype=torch.float64, device=batches.device)
     for batch in batches.one_pass():
         expectation = model.expect(batch)
         statistics = add_statistics([statistics, expectation.statistics])

@@ -58,7 +58,7 @@ class Loop:
         self.posterior = learner.posterior
         self.history: list[dict[str, Any]] = []
         self.stopping = EarlyStopping(limits.patience, getattr(getattr(learner, "objective", None), "warm_up", 0))
-        self.stream = Stream(seed, batches.x.device)
+        self.stream = Stream(seed, batches.device)
         self.state = State()
         self.sums = Sums()
         self.best: dict[str, Tensor] | None = None
@@ -93,7 +93,7 @@ class Loop:
     def _one_step(self) -> None:
         epoch = self.batches.epoch
         try:
-            with torch.autocast(self.batches.x.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            with torch.autocast(self.batches.device.type, torch.bfloat16) if self.autocast else nullcontext():
                 self.state, info = self.learner.step(self.model, self.batches, self.state)
         except NonFiniteError as error:
             self._fail(error)
@@ -129,7 +129,7 @@ class Loop:
 
     def _end_epoch(self, epoch: int) -> None:
         bound, parts = self.sums.means()
-        if not isfinite(bound) and self.batches.x.device.type != "cpu":
+        if not isfinite(bound) and self.batches.device.type != "cpu":
             self._fail(self._late_failure())
         common = {"step": self.state.step, "epoch": epoch}
         times = {"rows_per_second": self.speed, "seconds": self.elapsed}
@@ -265,7 +265,7 @@ class Loop:
         stopping = saved.numbers["stopping"]
         self.stopping = replace(EarlyStopping(**stopping), patience=self.limits.patience)
         self.held_out, self.seconds = saved.numbers["held_out"], saved.numbers["seconds"]
-        device = self.batches.x.device
+        device = self.batches.device
         self.sums.restore(under("sums", saved.tensors), saved.numbers["sums"], device)
         self.best = {name: value.to(device) for name, value in under("best", saved.tensors).items()} or None
         self.stream.restore([saved.tensors[f"random.{i}"] for i in range(len(under("random", saved.tensors)))])

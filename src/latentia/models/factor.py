@@ -31,10 +31,10 @@ class ProbabilisticPCA(LinearGaussian):
     Source: Tipping and Bishop, "Probabilistic principal component analysis", 1999, equations 7 and 8.
 
     >>> import torch
-    >>> from latentia.batch import Batches
+    >>> from latentia.batch import TensorBatches
     >>> x = torch.tensor([[0.0, 0.0], [0.0, 2.0], [4.0, 0.0], [4.0, 2.0]], dtype=torch.float64)
     >>> model = ProbabilisticPCA(2, 1)
-    >>> model.maximise(Batches(x, dtype=torch.float64))
+    >>> model.maximise(TensorBatches(x, dtype=torch.float64))
     >>> round(model.scale[0].item(), 6), model.posterior(x).mean.shape
     (1.0, torch.Size([4, 1]))
     """

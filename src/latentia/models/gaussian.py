@@ -35,8 +35,9 @@ def moments(model: Model, batches: Batches, *, covariance: bool) -> Moments:
 
     Raises `DataError` where the weights sum to zero or a column has no observed cell.
 
+    >>> from latentia.batch import TensorBatches
     >>> from latentia.models import ProbabilisticPCA
-    >>> data = Batches(torch.tensor([[0.0, 1e9], [2.0, 1e9]]), dtype=torch.float64)
+    >>> data = TensorBatches(torch.tensor([[0.0, 1e9], [2.0, 1e9]]), dtype=torch.float64)
     >>> moments(ProbabilisticPCA(2, 1), data, covariance=False).variance.tolist()
     [1.0, 0.0]
     """
@@ -60,7 +61,7 @@ def moments(model: Model, batches: Batches, *, covariance: bool) -> Moments:
 
 
 def _first_pass(model: Model, batches: Batches) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    zero = torch.zeros(model.event_shape, dtype=torch.float64, device=batches.x.device)
+    zero = torch.zeros(model.event_shape, dtype=torch.float64, device=batches.device)
     low, high, total, count = zero + torch.inf, zero - torch.inf, zero, zero
     weight = zero.sum()
     for batch in batches.in_order():
@@ -110,9 +111,9 @@ def distinct_rows(model: Model, batches: Batches, *, limit: int, seed: int) -> t
     whether a row is repeated or weighted matters. Of more than `limit` rows a sample is taken, proportional to the
     weights: one row from each of `limit` equal parts of the total weight, by the seed.
     """
-    weight = torch.ones(batches.n_rows, dtype=torch.float64, device=batches.x.device)
-    if batches.weight is not None:
-        weight = batches.weight.to(torch.float64)
+    given = batches.weights()
+    one_each = torch.ones(batches.n_rows, dtype=torch.float64, device=batches.device) if given is None else given
+    weight = one_each.to(torch.float64)
     if batches.n_rows > limit:
         weight = _stratified(weight, limit, seed)
     kept = []
