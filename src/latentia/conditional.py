@@ -14,8 +14,8 @@ class Conditional(nn.Module):
     """p(y | x) = family(network(x)).
 
     Arguments:
-        network: maps `(rows, *input_shape)` to `(rows, family.n_raw x cells)`, or any shape that holds as many.
-        family: raw output -> distribution of cells.
+        network: maps `(rows, *input_shape)` to `(rows, family.n_outputs)`, or any shape that holds as many.
+        family: raw output -> distribution, of cells or of whole rows.
         input_shape: shape of one input; leading axes of any number are flattened for the network.
         joint: the cells of y belong together, as a latent does: its log_prob is one number per row.
 
@@ -40,9 +40,10 @@ class Conditional(nn.Module):
         lead = x.shape[: x.ndim - n_axes]
         raw = self.network(x.reshape(-1, *self.input_shape) if len(lead) != 1 else x)
         raw = raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw  # densities stay in float32
-        distribution = self.family(raw.reshape(*lead, self.family.n_raw, *self.event_shape))
-        if self.joint and not distribution.event_shape:
-            return Independent(distribution, len(self.event_shape), validate_args=False)
+        distribution = self.family(raw.reshape(*lead, *self.family.raw_shape))
+        cells = len(self.event_shape) - len(distribution.event_shape)
+        if self.joint and cells:
+            return Independent(distribution, cells, validate_args=False)
         return distribution
 
     def start_at(self, mean: Tensor, scale: Tensor) -> None:

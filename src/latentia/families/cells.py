@@ -1,11 +1,5 @@
-"""Families: raw network output -> a distribution, cell by cell.
+"""The families of the first hour: normal, Bernoulli, continuous Bernoulli, categorical, and a reconstruction error."""
 
-A family says how many raw numbers a cell needs (`n_raw`), takes raw output `(..., n_raw, *event)` and gives a
-distribution of batch shape `(..., *event)`. It knows the values it can explain (`check`) and the raw output that
-fits the columns one by one (`start`), which is where an output bias begins.
-"""
-
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import log
 
@@ -14,68 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli as _Bernoulli
 from torch.distributions import Categorical as _Categorical
-from torch.distributions import Distribution
 from torch.distributions import Normal as _Normal
 
-from .distributions import ContinuousBernoulli as _ContinuousBernoulli
-from .distributions import CrossEntropy as _CrossEntropy
-from .errors import DataError, ParameterError
-
-LOG_SCALE_BOUND = 12.0  # scales stay between e^-12 and e^12 model units
-
-
-def bounded(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
-    """bound tanh(raw / bound): raw near zero, never beyond the bound, smooth everywhere.
-
-    >>> bounded(torch.tensor([0.0, 1e30])).tolist()
-    [0.0, 12.0]
-    """
-    return bound * torch.tanh(raw / bound)
-
-
-def first_cell(x: np.ndarray, wrong: np.ndarray, columns: Sequence[str] | None = None) -> str | None:
-    """Where the first wrong cell of x is and what it holds, in words; None where none is wrong.
-
-    >>> first_cell(np.array([[1.0, 0.5]]), np.array([[False, True]]), ["a", "b"])
-    'row 0, column b holds 0.5'
-    """
-    if not wrong.any():
-        return None
-    row, cell = (int(i[0]) for i in np.nonzero(wrong))
-    return f"row {row}, column {columns[cell] if columns is not None else cell} holds {x[row, cell]:g}"
-
-
-class Family(nn.Module, ABC):
-    """Raw network output -> distribution of single cells.
-
-    Arguments:
-        event_shape: shape of one row's cells.
-    """
-
-    name: str
-    n_raw: int = 1
-    is_density: bool = True
-    bounded_above: bool = True  # whether the density of a value stays finite whatever the parameters
-
-    def __init__(self, event_shape: Sequence[int]) -> None:
-        super().__init__()
-        self.event_shape = tuple(event_shape)
-
-    @abstractmethod
-    def forward(self, raw: Tensor) -> Distribution:
-        """The distribution of batch shape `(..., *event)` from raw `(..., n_raw, *event)`."""
-
-    def check(self, x: np.ndarray, columns: Sequence[str] | None = None) -> None:
-        """Raise `DataError` where a value of x `(rows, cells)` has no density under this family."""
-        return
-
-    def start(self, mean: Tensor, scale: Tensor) -> Tensor:
-        """Raw output `(n_raw, *event)` with which each cell has about this mean and scale."""
-        return torch.zeros(self.n_raw, *self.event_shape)
-
-    def _raw(self, raw: Tensor) -> tuple[Tensor, ...]:
-        axis = -1 - len(self.event_shape)
-        return (raw.squeeze(axis),) if self.n_raw == 1 else raw.unbind(axis)
+from ..distributions import ContinuousBernoulli as _ContinuousBernoulli
+from ..distributions import CrossEntropy as _CrossEntropy
+from ..errors import DataError, ParameterError
+from .base import Family, bounded, first_cell
 
 
 class Normal(Family):
@@ -239,8 +177,3 @@ class Categorical(Family):
 
     def start(self, mean: Tensor, scale: Tensor) -> Tensor:
         return torch.full((self.n_raw, *self.event_shape), -log(self.n_raw))
-
-
-FAMILIES: dict[str, type[Family]] = {
-    family.name: family for family in (Normal, Bernoulli, ContinuousBernoulli, CrossEntropy, Categorical)
-}

@@ -1,0 +1,147 @@
+"""What every family is: raw network output -> a distribution.
+
+A `Family` is read cell by cell: it says how many raw numbers a cell needs (`n_raw`), takes raw output
+`(..., n_raw, *event)` and gives a distribution of batch shape `(..., *event)`. A `RowFamily` is read row by row: it says
+how many raw numbers a row needs (`n_outputs`), takes `(..., n_outputs)` and gives a distribution whose event is the row.
+Both know the values they can explain (`check`) and the raw output that fits the columns one by one (`start`), which is
+where an output bias begins.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ..errors import DataError, ParameterError
+
+LOG_SCALE_BOUND = 12.0  # scales and rates stay between e^-12 and e^12 model units
+LOG_SHAPE_BOUND = 6.0  # shapes whose logarithm of a gamma function float32 still resolves: 0.0025 to 403
+LOG_POWER_BOUND = 3.0  # shapes that are exponents: 0.05 to 20
+
+
+def bounded(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
+    """bound tanh(raw / bound): raw near zero, never beyond the bound, smooth everywhere.
+
+    >>> bounded(torch.tensor([0.0, 1e30])).tolist()
+    [0.0, 12.0]
+    """
+    return bound * torch.tanh(raw / bound)
+
+
+def positive(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
+    """exp(bounded(raw)): raw is a logarithm, and the result lies between e^-bound and e^bound.
+
+    >>> positive(torch.tensor([0.0, -1e30]), 3.0)
+    tensor([1.0000, 0.0498])
+    """
+    return torch.exp(bounded(raw, bound))
+
+
+def first_cell(x: np.ndarray, wrong: np.ndarray, columns: Sequence[str] | None = None) -> str | None:
+    """Where the first wrong cell of x is and what it holds, in words; None where none is wrong.
+
+    >>> first_cell(np.array([[1.0, 0.5]]), np.array([[False, True]]), ["a", "b"])
+    'row 0, column b holds 0.5'
+    """
+    if not wrong.any():
+        return None
+    row, cell = (int(i[0]) for i in np.nonzero(wrong))
+    return f"row {row}, column {columns[cell] if columns is not None else cell} holds {x[row, cell]:g}"
+
+
+class Family(nn.Module, ABC):
+    """Raw network output -> distribution of single cells.
+
+    Arguments:
+        event_shape: shape of one row's cells.
+    """
+
+    name: str
+    n_raw: int = 1
+    is_density: bool = True
+    bounded_above: bool = True  # whether the density of a value stays finite whatever the parameters
+
+    def __init__(self, event_shape: Sequence[int]) -> None:
+        super().__init__()
+        self.event_shape = tuple(event_shape)
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Shape of the raw output of one row."""
+        return (self.n_raw, *self.event_shape)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many raw numbers one row needs: the width of a network's last layer."""
+        return prod(self.raw_shape)
+
+    @abstractmethod
+    def forward(self, raw: Tensor) -> Distribution:
+        """The distribution of batch shape `(..., *event)` from raw `(..., n_raw, *event)`."""
+
+    def check(self, x: np.ndarray, columns: Sequence[str] | None = None) -> None:
+        """Raise `DataError` where a value of x `(rows, cells)` has no density under this family."""
+        wrong = self._outside(x)
+        found = None if wrong is None else first_cell(x, wrong, columns)
+        if found is not None:
+            raise DataError(f"A {self.name} likelihood needs {self.values}; {found}. {self.hint}")
+
+    values: str = "real numbers"  # what `check` asks for, in words
+    hint: str = "Use likelihood='normal', or rescale the data."
+
+    def _outside(self, x: np.ndarray) -> np.ndarray | None:
+        """Which cells of x have no density; None where every number has one."""
+        return None
+
+    def start(self, mean: Tensor, scale: Tensor) -> Tensor:
+        """Raw output `raw_shape` with which each cell has about this mean and scale."""
+        return torch.zeros(self.raw_shape)
+
+    def _raw(self, raw: Tensor) -> tuple[Tensor, ...]:
+        axis = -1 - len(self.event_shape)
+        return (raw.squeeze(axis),) if self.n_raw == 1 else raw.unbind(axis)
+
+
+class RowFamily(Family):
+    """Raw network output `(..., n_outputs)` -> a distribution whose event is a whole row.
+
+    Arguments:
+        event_shape: shape of one row: `(size,)`.
+    """
+
+    least_size = 1
+
+    def __init__(self, event_shape: Sequence[int]) -> None:
+        super().__init__(event_shape)
+        if len(self.event_shape) != 1 or self.event_shape[0] < self.least_size:
+            raise ParameterError(
+                f"{self.name} needs rows of one axis and at least {self.least_size} cells; event_shape="
+                f"{self.event_shape} came. Use event_shape=(size,)."
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of cells in a row."""
+        return self.event_shape[0]
+
+    @property
+    @abstractmethod
+    def raw_shape(self) -> tuple[int, ...]:
+        """`(n_outputs,)`."""
+
+
+def at_least(name: str, value: float, least: float, *, strictly: bool = True) -> float:
+    """Return `value` if it is a finite number above `least`, else raise `ParameterError`.
+
+    >>> at_least("temperature", 0.5, 0.0)
+    0.5
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and value < float("inf") and (value > least or (not strictly and value == least)):
+        return value
+    bound = "above" if strictly else "of at least"
+    raise ParameterError(f"{name}={value!r} cannot be used. Use a number {bound} {least:g}.")
