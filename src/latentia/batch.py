@@ -188,13 +188,15 @@ class TensorBatches(Batches):
 
 
 def as_batches(data: Any, **options: Any) -> Batches:
-    """`Batches` from a tensor or an array; `Batches` are returned as they are.
+    """`Batches` from a tensor, an array or `data.Shards`; `Batches` are returned as they are.
 
     >>> as_batches([[0.0, 1.0]], batch_size=8).n_rows
     1
     """
     if isinstance(data, Batches):
         return data
+    if hasattr(data, "batches"):
+        return data.batches(**options)
     if not isinstance(data, Tensor):
         data = torch.as_tensor(data)
     return TensorBatches(data, **options)

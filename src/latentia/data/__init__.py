@@ -5,10 +5,12 @@ from .checks import check_rows, check_weight, to_numeric
 from .dataset import Dataset
 from .loading import load
 from .named import describe, fetch, names
+from .shards import Shards, open_shards
 from .tables import from_frame
 
 __all__ = [
     "Dataset",
+    "Shards",
     "check_rows",
     "check_weight",
     "describe",
@@ -17,5 +19,6 @@ __all__ = [
     "from_frame",
     "load",
     "names",
+    "open_shards",
     "to_numeric",
 ]

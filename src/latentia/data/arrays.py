@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -100,6 +100,16 @@ def read_npy(path: Path, selection: Selection) -> Dataset:
     return select(data, selection)
 
 
+def map_npy(path: Path) -> np.ndarray:
+    """An NPY file mapped into memory, read only; nothing is read but its header, and no pickle ever."""
+    with reading(path, "an NPY file"), open(path, "rb") as file:
+        shape, fortran, dtype, start = _read_header(file, str(path))
+        _check_size(shape, dtype, path.stat().st_size - start, str(path))
+        if not prod(shape):
+            return np.empty(shape, dtype)
+        return np.memmap(file, dtype, "r", start, shape, "F" if fortran else "C")
+
+
 def read_npz(path: Path, selection: Selection) -> Dataset:
     """Read an NPZ file: the array called x, X, train, images or data, or the only one with rows and columns."""
     arrays = NpzReader(path)
@@ -136,7 +146,7 @@ class NpzReader:
 
     def _shape(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, ...]:
         with archive.open(info) as file:
-            return _read_header(file, f"{info.filename!r} in {self.path}")[0]
+            return _read_header(file, f"{info.filename!r} in {self.path}").shape
 
     def choose(self) -> str:
         """Return the name of the array that holds the rows, or raise `DataError` that says which there are."""
@@ -170,25 +180,36 @@ class NpzReader:
 
 
 def _read_array(file: IO[bytes], size: int, where: str) -> np.ndarray:
-    shape, dtype, start = _read_header(file, where)
-    declared = prod(shape) * dtype.itemsize
-    if declared > size - start:
-        raise DataError(
-            f"{where} declares an array of shape {shape} ({declared} bytes) but holds {max(size - start, 0)}: "
-            "it is cut off or damaged. Make or download it again."
-        )
+    header = _read_header(file, where)
+    _check_size(header.shape, header.dtype, size - header.start, where)
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype, int]:
+def _check_size(shape: tuple[int, ...], dtype: np.dtype, there: int, where: str) -> None:
+    declared = prod(shape) * dtype.itemsize
+    if declared > there:
+        raise DataError(
+            f"{where} declares an array of shape {shape} ({declared} bytes) but holds {max(there, 0)}: "
+            "it is cut off or damaged. Make or download it again."
+        )
+
+
+class _Header(NamedTuple):
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+    start: int
+
+
+def _read_header(file: IO[bytes], where: str) -> _Header:
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise DataError(f"{where} is in version {version} of the NPY format, 1.0 or 2.0 was expected.")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, fortran, dtype = read(file)
     if dtype.hasobject:
         raise DataError(f"{where} holds Python objects (a pickle), which are never loaded. Save it as numbers.")
     if any(n < 0 for n in shape):
         raise DataError(f"{where} declares the impossible shape {shape}: it is damaged.")
-    return tuple(int(n) for n in shape), dtype, file.tell()
+    return _Header(tuple(int(n) for n in shape), bool(fortran), dtype, file.tell())

@@ -109,7 +109,7 @@ def read_parquet(path: Path, selection: Selection) -> Dataset:
     import pyarrow.parquet as pq
 
     with reading(path, "a Parquet file"), pq.ParquetFile(path) as file:
-        names = _without_index(file.schema_arrow.names)
+        names = without_index(file.schema_arrow.names)
         used = [names[i] for i in selection.plan(names, path.name).used]
         _check_cells(path, file.metadata.num_rows, len(used))
         table = file.read(columns=used)
@@ -128,11 +128,11 @@ def read_arrow(path: Path, selection: Selection) -> Dataset:
             table = reader.read_all()
         # Offsets in a file from a stranger may point anywhere; unchecked, reading text would follow them.
         table.validate(full=True)
-        table = table.select([i for i, n in enumerate(table.column_names) if n in _without_index([n])])
+        table = table.select([i for i, n in enumerate(table.column_names) if n in without_index([n])])
     return from_table(table, selection, path, f"{path} (Arrow).")
 
 
-def _without_index(names: Sequence[str]) -> list[str]:
+def without_index(names: Sequence[str]) -> list[str]:
     """pandas stores an index without a name as a column; it is no more data in a file than in a frame."""
     return [name for name in names if not re.fullmatch(r"__index_level_\d+__", name)]
 
