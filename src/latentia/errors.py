@@ -6,7 +6,8 @@
     │   ├── ParameterError   an argument has a value that cannot be used
     │   ├── AbilityError     a model is asked for what it cannot do
     │   ├── RunError         a run folder is missing, taken, newer or damaged
-    │   └── NonFiniteError   a loss stopped being a number
+    │   ├── NonFiniteError   a loss stopped being a number
+    │   └── MemoryLimitError a step does not fit into the device's memory
     └── (anything else is a fault of ours: exit code 1)
 
 A message says what came, what was expected and what to try.
@@ -39,6 +40,10 @@ class RunError(UserError, OSError):
 
 class NonFiniteError(UserError, ArithmeticError):
     """A loss, a parameter or a statistic stopped being a number."""
+
+
+class MemoryLimitError(UserError, MemoryError):
+    """A step does not fit into the device's memory."""
 
 
 def choose(name: str, value: object, allowed: tuple[str, ...]) -> str:

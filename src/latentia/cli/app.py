@@ -56,6 +56,9 @@ def fit(
     split: Split = "train",
     init: Annotated[Path | None, typer.Option("--init", help="A run whose weights to start from.")] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html.")] = True,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Write where the time went: profile.md, trace.json.")
+    ] = False,
     force: Force = False,
     json: Json = False,
     **params: Any,
@@ -64,7 +67,8 @@ def fit(
     from .fitting import run_fit
 
     selection = {"columns": columns, "drop": drop or [], "label": label, "weight": weight, "split": split}
-    return run_fit(source, out, model, selection, params, init=init, with_report=report, force=force, as_json=json)
+    flags = {"with_report": report, "as_json": json, "profile": profile}
+    return run_fit(source, out, model, selection, params, init=init, force=force, **flags)
 
 
 @app.command()

@@ -28,6 +28,7 @@ def run_fit(
     with_report: bool,
     force: bool,
     as_json: bool,
+    profile: bool = False,
 ) -> int:
     """Load, fit, save, report; the exit code."""
     choose("--model", model, tuple(MODELS))
@@ -35,7 +36,8 @@ def run_fit(
     data = load(source, **selection)
     estimator = new(model, params, init)
     asked = {"source": _portable(source), **selection}
-    return _run(estimator, data, out, asked, resume=False, with_report=with_report, as_json=as_json)
+    flags = {"with_report": with_report, "as_json": as_json, "profile": profile}
+    return _run(estimator, data, out, asked, resume=False, **flags)
 
 
 def run_resume(run: Path, *, with_report: bool, as_json: bool) -> int:
@@ -87,7 +89,15 @@ def new(model: str, params: dict[str, Any], init: Path | None) -> Any:
 
 
 def _run(
-    estimator: Any, data: Dataset, out: Path, asked: dict[str, Any], *, resume: bool, with_report: bool, as_json: bool
+    estimator: Any,
+    data: Dataset,
+    out: Path,
+    asked: dict[str, Any],
+    *,
+    resume: bool,
+    with_report: bool,
+    as_json: bool,
+    profile: bool = False,
 ) -> int:
     console = Console(stderr=True, highlight=False)
     if data.image_shape is not None:
@@ -96,18 +106,22 @@ def _run(
     say(f"{type(estimator).__name__} on {data.name}: {len(data.x):,} rows x {data.x.shape[1]:,} columns", markup=False)
     live = Live(console)
     note = {"asked": asked, "data": _facts(data)}
-    options = {"run": out, "resume": resume, "note": note, "progress": None if as_json else live}
+    options = {"run": out, "resume": resume, "note": note, "progress": None if as_json else live, "profile": profile}
     options["planned"] = lambda lines: say("\n".join(lines), markup=False)
     estimator.fit(data.x, sample_weight=data.weight, **options)
     if not as_json:
         live.end()
+    if profile:
+        say((out / "profile.md").read_text(encoding="utf-8"), markup=False)
     if estimator.fit_.interrupted:
         say(f"{estimator.fit_.status} Continue with: latentia resume {out}", markup=False)
         return 130
-    return _finish(estimator, data, out, console, with_report=with_report, as_json=as_json)
+    return _finish(estimator, data, out, console, asked["source"], with_report=with_report, as_json=as_json)
 
 
-def _finish(estimator: Any, data: Dataset, out: Path, console: Console, *, with_report: bool, as_json: bool) -> int:
+def _finish(
+    estimator: Any, data: Dataset, out: Path, console: Console, source: str, *, with_report: bool, as_json: bool
+) -> int:
     name, rows, weight = held_out(estimator, data)
     samples = max(32, min(500, CELLS // max(1, rows.size)))
     estimates = evidence_of(estimator, rows, weight, samples, console)
@@ -138,7 +152,8 @@ def _finish(estimator: Any, data: Dataset, out: Path, console: Console, *, with_
     facts |= {"status": estimator.fit_.status, "run": out} | ({"report": page} if with_report else {})
     out_console.print(facts_table(facts))
     out_console.print(
-        f"Next: latentia score {out} DATA · latentia sample {out} -n 5 · latentia encode {out} DATA", markup=False
+        f"Next: latentia score {out} {source} · latentia sample {out} -n 5 · latentia encode {out} {source}",
+        markup=False,
     )
     return 0
 

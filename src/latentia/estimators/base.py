@@ -76,6 +76,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         planned: Callable[[Sequence[str]], None] | None = None,
         progress: Callable[..., None] | None = None,
         callbacks: Sequence[Callable[..., Any]] = (),
+        profile: bool = False,
     ) -> Any:
         """Learn from rows X.
 
@@ -88,9 +89,11 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             note: written into run.json as it is (where the data came from).
             planned: called with what was chosen, in sentences, before learning begins.
             progress, callbacks: see `latentia.fit`.
+            profile: write where the time went into `run`, profile.md and a trace of some steps.
         """
         watch = Printing(self.verbose, planned, progress)  # type: ignore[attr-defined]
-        learn(self, X, sample_weight, None if run is None else Path(run), resume, note or {}, watch, callbacks)
+        options = {"callbacks": callbacks, "profile": run if profile else None}
+        learn(self, X, sample_weight, None if run is None else Path(run), resume, note or {}, watch, options)
         return self
 
     def _finish(self) -> None:

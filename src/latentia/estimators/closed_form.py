@@ -8,7 +8,8 @@ from ..errors import choose
 from ..learn import ExactEM
 from ..models import Model
 from .base import LatentEstimator
-from .plan import SCALES, Plan, column_kind, make_scaling, moments
+from .facts import Facts, as_facts
+from .plan import SCALES, Plan, make_scaling
 
 
 class ClosedFormEstimator(LatentEstimator):
@@ -16,12 +17,13 @@ class ClosedFormEstimator(LatentEstimator):
 
     _auto_scale = "none"
 
-    def _make_plan(self, x: np.ndarray, weight: np.ndarray | None) -> Plan:
+    def _make_plan(self, x: np.ndarray | Facts, weight: np.ndarray | None) -> Plan:
         scale = choose("scale", self.scale, SCALES)  # type: ignore[attr-defined]
-        scaling = make_scaling(x, self._auto_scale if scale == "auto" else scale, weight)
-        mean, sd = moments(x, weight)
+        facts = as_facts(x, weight)
+        scaling = make_scaling(facts, self._auto_scale if scale == "auto" else scale)
+        mean, sd = facts.moments()
         text = f"Likelihood: normal; scaling: {scaling.text}; densities are in the user's units."
-        return Plan(column_kind(x), "normal", scaling, mean, sd, 0.0, (text,))
+        return Plan(facts.kind, "normal", scaling, mean, sd, 0.0, (text,))
 
     def _em(self, start: str, n_starts: int = 1) -> ExactEM:
         warm = getattr(self, "warm_start", False) and hasattr(self, "fit_")

@@ -41,7 +41,7 @@ def learn(
     resume: bool,
     note: Mapping[str, Any],
     watch: Printing,
-    callbacks: Sequence[Callable[..., Any]],
+    options: Mapping[str, Any],
 ) -> None:
     """Check the rows, plan, make model and learner, run the loop, save; arguments as for the estimators' `fit`."""
     from .saving import open_run
@@ -57,7 +57,7 @@ def learn(
         open_run(estimator, folder, resume, note)
     watch.planned(estimator.plan_.sentences)
     try:
-        _run_loop(estimator, x, weight, train, folder, resume, watch.progress, callbacks)
+        _run_loop(estimator, x, weight, train, folder, resume, watch.progress, options)
     except UserError as error:
         if folder is not None and not isinstance(error, RunError):
             close_failed_run(folder)
@@ -77,7 +77,7 @@ def _run_loop(
     folder: Path | None,
     resume: bool,
     progress: Callable[..., None] | None,
-    callbacks: Sequence[Callable[..., Any]],
+    options: Mapping[str, Any],
 ) -> None:
     held_out = estimator.held_out_rows_
     pick = lambda rows: torch.as_tensor(x if rows is None else x[rows])  # noqa: E731
@@ -92,7 +92,7 @@ def _run_loop(
         checkpoints=None if folder is None else folder / "checkpoints",
         resume=resume,
         progress=progress,
-        callbacks=callbacks,
+        **options,
         **estimator._loop_options(),
     )
 

@@ -1,5 +1,6 @@
 """From what the columns hold to a likelihood and a scaling, stated in words."""
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from ..binarise import Binarise
 from ..errors import DataError, ParameterError, choose
 from ..families import FAMILIES, Categorical, Family, Normal, first_cell
 from ..scaling import Scaling
+from .facts import ArrayFacts, Facts, as_facts
 
 LIKELIHOODS = ("auto", *FAMILIES)
 SCALES = ("auto", "none", "standard", "unit")
@@ -56,34 +58,35 @@ class Plan:
         return FAMILIES[self.likelihood]((n_features,))
 
 
-def column_kind(x: np.ndarray) -> str:
+def column_kind(x: np.ndarray | Facts) -> str:
     """What the columns hold: "binary", "grey" or "real".
 
     >>> column_kind(np.array([[0, 1], [1, 1]])), column_kind(np.array([[0, 16]])), column_kind(np.array([[0.5]]))
     ('binary', 'grey', 'real')
     """
-    low, high = x.min(), x.max()
-    if low < 0 or high > 255 or (x.dtype.kind == "f" and (x != np.floor(x)).any()):
-        return "real"
-    return "binary" if high <= 1 else "grey"
+    return as_facts(x).kind
 
 
 def make_plan(
-    x: np.ndarray, likelihood: str, scale: str, weight: np.ndarray | None = None, columns: Sequence[str] | None = None
+    x: np.ndarray | Facts,
+    likelihood: str,
+    scale: str,
+    weight: np.ndarray | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Plan:
     """Choose likelihood and scaling for rows x `(rows, columns)`; raises `DataError` where they do not fit."""
     choose("likelihood", likelihood, LIKELIHOODS)
-    kind = column_kind(x)
+    facts = as_facts(x, weight)
+    kind = facts.kind
     if likelihood == "auto":
         likelihood = "bernoulli" if kind == "binary" else "normal"
     discrete = kind == "grey" and likelihood in DENSITIES
     scaling = make_scaling(
-        x, _scale_name(scale, kind, likelihood), weight, levels=discrete, closed=likelihood != "normal"
+        facts, _scale_name(scale, kind, likelihood), levels=discrete, closed=likelihood != "normal"
     )
-    units = x if scaling.identity else scaling.to_model(torch.as_tensor(x, dtype=torch.float64)).numpy()
-    mean, sd = moments(units, weight)
+    mean, sd = facts.moments(scaling)
     floor = 0.0 if discrete or likelihood != "normal" else FLOOR * float(sd[sd > 0].mean() if (sd > 0).any() else 1.0)
-    sentences = _sentences(x, kind, likelihood, scaling, floor)
+    sentences = _sentences(facts, kind, likelihood, scaling, floor)
     return Plan(kind, likelihood, scaling, mean, sd, floor, sentences)
 
 
@@ -102,58 +105,47 @@ def _scale_name(scale: str, kind: str, likelihood: str) -> str:
 
 
 def make_scaling(
-    x: np.ndarray, scale: str, weight: np.ndarray | None = None, *, levels: bool = False, closed: bool = False
+    x: np.ndarray | Facts, scale: str, weight: np.ndarray | None = None, *, levels: bool = False, closed: bool = False
 ) -> Scaling:
     """The scaling of that name for rows x.
 
     Arguments:
-        x: rows, user's units, `(rows, columns)`.
+        x: rows, user's units, `(rows, columns)`, or what is known about them.
         scale: "none"; "standard", each column to mean 0 and standard deviation 1; "unit", whole numbers by one map
             for all columns and real columns each by its own, to [0, 1].
         weight: of the rows, `(rows,)`.
         levels: whether the values are integer levels, to be explained as such.
         closed: whether the family lives on [0, 1], so that K levels share it out in K parts.
     """
-    ends = _levels(x) if levels else None
+    facts = as_facts(x, weight)
+    ends = _levels(facts) if levels else None
     if scale == "none":
         return Scaling(levels=ends, text="none")
     if scale == "standard":
-        mean, sd = moments(x, weight)
+        mean, sd = facts.moments()
         return Scaling(
             mean, np.where(sd > 0, sd, 1.0), levels=ends, text="standard (each column to mean 0, deviation 1)"
         )
-    if column_kind(x) != "real":
-        low, high = ends or _levels(x)
+    if facts.kind != "real":
+        low, high = ends or _levels(facts)
         if ends and closed:
             return Scaling(
                 low - 0.5, high - low + 1, levels=ends, text=f"unit (({low:g}..{high:g}) shared out over [0, 1])"
             )
         return Scaling(low, max(high - low, 1), levels=ends, text=f"unit ({low:g}..{high:g} to [0, 1])")
-    low, high = x.min(0).astype(np.float64), x.max(0).astype(np.float64)
+    low, high = facts.low, facts.high
     return Scaling(low, np.where(high > low, high - low, 1.0), text="unit (each column's range to [0, 1])")
 
 
-def _levels(x: np.ndarray) -> tuple[float, float]:
-    high = float(x.max())
+def _levels(facts: Facts) -> tuple[float, float]:
+    high = float(facts.high.max())
     return 0.0, 255.0 if high > 127 else max(high, 1.0)
 
 
-def moments(x: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column; 0 exactly where a column is constant."""
-    x = x.astype(np.float64, copy=False)
-    if weight is not None:
-        keep = weight > 0
-        x, weight = x[keep], weight[keep]
-    mean = np.average(x, axis=0, weights=weight)
-    sd = np.sqrt(np.average(np.square(x - mean), axis=0, weights=weight))
-    constant = x.min(0) == x.max(0)
-    return np.where(constant, x[0], mean), np.where(constant, 0.0, sd)
-
-
-def _sentences(x: np.ndarray, kind: str, likelihood: str, scaling: Scaling, floor: float) -> tuple[str, ...]:
+def _sentences(facts: Facts, kind: str, likelihood: str, scaling: Scaling, floor: float) -> tuple[str, ...]:
     values = {
         "binary": "zeros and ones",
-        "grey": f"whole numbers from {x.min():g} to {x.max():g}",
+        "grey": f"whole numbers from {facts.low.min():g} to {facts.high.max():g}",
         "real": "real numbers",
     }[kind]
     out = [f"The columns hold {values}; likelihood: {likelihood}; scaling: {scaling.text}."]
@@ -170,8 +162,21 @@ def _sentences(x: np.ndarray, kind: str, likelihood: str, scaling: Scaling, floo
     return tuple(out)
 
 
-def check_support(x: np.ndarray, plan: Plan, family: Family, columns: Sequence[str] | None = None) -> None:
+def check_support(
+    x: np.ndarray | Facts, plan: Plan, family: Family, columns: Sequence[str] | None = None
+) -> None:
     """Raise `DataError` where a value has no density under the likelihood."""
+    if not isinstance(x, Facts):
+        return _check_support(x, plan, family, columns)
+    try:
+        _check_support(x.witnesses(), plan, family, columns)
+    except DataError as error:
+        if isinstance(x, ArrayFacts):
+            raise
+        raise DataError(re.sub(r"row \d+, column", "column", str(error))) from None  # a witness is no row of the data
+
+
+def _check_support(x: np.ndarray, plan: Plan, family: Family, columns: Sequence[str] | None) -> None:
     levels = plan.scaling.levels
     if levels is None:
         family.check(
@@ -200,16 +205,17 @@ def warn_constant(sd: np.ndarray, columns: Sequence[str] | None) -> None:
     )
 
 
-def make_binarise(how: str | None, x: np.ndarray) -> Binarise | None:
+def make_binarise(how: str | None, x: np.ndarray | Facts) -> Binarise | None:
     """The transform of that name, from the range of x to coin flips; None for None."""
     if how is None:
         return None
-    kind = column_kind(x)
-    low, high = _levels(x) if kind == "grey" else (0.0, 1.0)
-    if kind == "real" and (x.min() < 0 or x.max() > 1):
+    facts = as_facts(x)
+    least, most = facts.low.min(), facts.high.max()
+    low, high = _levels(facts) if facts.kind == "grey" else (0.0, 1.0)
+    if facts.kind == "real" and (least < 0 or most > 1):
         raise DataError(
             f"binarize={how!r} needs grey levels: values in [0, 1], or whole numbers from 0 to 255; the values reach from "
-            f"{x.min():g} to {x.max():g}. Rescale them first."
+            f"{least:g} to {most:g}. Rescale them first."
         )
     return Binarise(how, low, high)
 

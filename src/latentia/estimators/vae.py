@@ -15,6 +15,7 @@ from ..models import LatentVariableModel, Model, StandardNormal
 from ..posteriors import Amortized
 from .base import LatentEstimator
 from .building import make_learner, make_networks
+from .facts import Facts, as_facts
 from .plan import Plan, check_support, make_binarise, make_plan
 
 
@@ -103,14 +104,15 @@ class VAE(LatentEstimator):
         self.device, self.precision, self.execution = device, precision, execution
         self.warm_start, self.random_state, self.verbose = warm_start, random_state, verbose
 
-    def _make_plan(self, x: np.ndarray, weight: np.ndarray | None) -> Plan:
-        plan = make_plan(x, self.likelihood, self.scale, weight)
-        self.n_categories_ = int(x.max()) + 1 if plan.likelihood == "categorical" else 0
-        family = plan.family(x.shape[1], self.noise, max(1, self.n_categories_))
-        check_support(x, plan, family, self.columns_)
+    def _make_plan(self, x: np.ndarray | Facts, weight: np.ndarray | None) -> Plan:
+        facts = as_facts(x, weight)
+        plan = make_plan(facts, self.likelihood, self.scale)
+        self.n_categories_ = int(facts.high.max()) + 1 if plan.likelihood == "categorical" else 0
+        family = plan.family(len(facts.low), self.noise, max(1, self.n_categories_))
+        check_support(facts, plan, family, self.columns_)
         return plan
 
-    def _binarise(self, x: np.ndarray) -> Binarise | None:
+    def _binarise(self, x: np.ndarray | Facts) -> Binarise | None:
         return make_binarise(self.binarize, x)
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:

@@ -13,6 +13,7 @@ from ..fitted import Fit
 from .base import Learner
 from .limits import Limits, Progress
 from .loop import Callback, Loop
+from .profile import Profile
 
 
 def fit(
@@ -37,6 +38,7 @@ def fit(
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
     progress: Callable[[Progress], None] | None = None,
+    profile: str | Path | None = None,
 ) -> Fit:
     """Learn a model: what to solve and how to solve it are two arguments of one verb.
 
@@ -55,6 +57,7 @@ def fit(
         resume: go on from the newest checkpoint in `checkpoints`, if there is one.
         callbacks: called at the end of every epoch as `callback(loop)`; True stops.
         progress: called with a `Progress` about ten times a second.
+        profile: a folder; writes there where the time went, profile.md and a trace of some steps.
 
     Raises:
         AbilityError: the learner cannot learn this model.
@@ -80,8 +83,18 @@ def fit(
     folder = None if checkpoints is None else Path(checkpoints)
     limits = Limits(max_epochs, max_steps, max_time, patience, restore_best, folder, checkpoint_every)
     autocast = precision == "bfloat16"
+    n_steps = min(limits.max_epochs * batches.per_epoch, limits.max_steps or 2**62)
     loop = Loop(
-        model, learner, batches, held_out, limits, seed=seed, autocast=autocast, callbacks=callbacks, progress=progress
+        model,
+        learner,
+        batches,
+        held_out,
+        limits,
+        seed=seed,
+        autocast=autocast,
+        callbacks=callbacks,
+        progress=progress,
+        profile=None if profile is None else Profile(Path(profile), n_steps),
     )
     return loop.run(resume)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..batch import Batch
 from ..bounds import Bound
-from ..errors import NonFiniteError
+from ..errors import MemoryLimitError, NonFiniteError
 
 
 def guard(loss: Tensor, model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch, step: int) -> None:
@@ -62,3 +62,13 @@ def _first_bad_output(model: nn.Module, posterior: nn.Module, bound: Bound, batc
         if not found and not bool(torch.isfinite(part).all()):
             found.append(f"the bound's part {name!r} (row {int((~torch.isfinite(part)).nonzero()[0])} of the batch)")
     return found[0] if found else "a gradient of the last step"
+
+
+def out_of_memory(batch_size: int, device: torch.device) -> MemoryLimitError:
+    """What to say when the device's memory is full: about the batch size that would fit."""
+    free, total = torch.cuda.mem_get_info(device) if device.type == "cuda" else (0, 0)
+    room = f" ({free / 2**30:.1f} of {total / 2**30:.1f} GiB were free)" if total else ""
+    return MemoryLimitError(
+        f"The device ran out of memory in a step of {batch_size} rows{room}. Half of them fit more often than not: try "
+        f"batch_size={max(1, batch_size // 2)}, fewer samples, or precision='bfloat16'; the last checkpoint is kept."
+    )

@@ -17,10 +17,11 @@ from ..bounds.evaluate import held_out_bound
 from ..errors import NonFiniteError
 from ..fitted import Fit, load_modules, module_tensors
 from ..randomness import Stream
-from .base import Learner, State
+from .base import Info, Learner, State
 from .checkpoints import Checkpoint, latest_checkpoint, named, save_checkpoint, under
-from .guard import explain
+from .guard import explain, out_of_memory
 from .limits import Limits, Progress
+from .profile import Profile
 from .stopping import EarlyStopping, Signals
 from .sums import Sums
 
@@ -37,6 +38,7 @@ class Loop:
         seed: of all random numbers.
         callbacks: called at the end of every epoch as `callback(loop)`, outside the run's random stream; True stops.
         progress: called with a `Progress` about ten times a second.
+        profile: measures where the time goes, if there is one.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class Loop:
         autocast: bool = False,
         callbacks: Sequence[Callback] = (),
         progress: Callable[[Progress], None] | None = None,
+        profile: Profile | None = None,
     ) -> None:
+        self.profile, self.dealt = profile, batches if profile is None else profile.data(batches)
         self.model, self.learner, self.batches, self.validation = model, learner, batches, validation
         self.limits, self.seed, self.callbacks, self.progress = limits, seed, callbacks, progress
         self.autocast = autocast
@@ -89,16 +93,18 @@ class Loop:
         if saved is not None:
             self._restore(saved)
             self._check_limits()
+        if self.profile is not None:
+            self.profile.attach(self.model, self.state)
 
     def _one_step(self) -> None:
         epoch = self.batches.epoch
         try:
-            with torch.autocast(self.batches.device.type, torch.bfloat16) if self.autocast else nullcontext():
-                self.state, info = self.learner.step(self.model, self.batches, self.state)
+            info = self._move() if self.profile is None else self.profile.step(self._move)
         except NonFiniteError as error:
             self._fail(error)
             raise
-        self.sums.add(info)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(self.batches.batch_size, self.batches.device) from error
         self.rows += info.rows
         if info.done:
             self._stop(info.status)
@@ -106,6 +112,12 @@ class Loop:
             self._end_epoch(epoch + 1)
         self._check_limits()
         self._show(False)
+
+    def _move(self) -> Info:
+        with torch.autocast(self.batches.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            self.state, info = self.learner.step(self.model, self.dealt, self.state)
+        self.sums.add(info)
+        return info
 
     def _check_limits(self) -> None:
         limits = self.limits
@@ -193,6 +205,8 @@ class Loop:
     # --- endings -----------------------------------------------------------------------------------------------
 
     def _end(self) -> None:
+        if self.profile is not None:
+            self.profile.write()
         if self.limits.checkpoints:
             self.save()
         if self.signal:

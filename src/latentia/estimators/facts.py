@@ -1,0 +1,163 @@
+"""What a plan needs to know about the columns, from rows in memory or from one pass over rows on a disk."""
+
+from abc import ABC, abstractmethod
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from ..data.checks import check_rows
+from ..data.sources import Block
+from ..scaling import Scaling
+
+
+class Facts(ABC):
+    """What the columns hold.
+
+    Attributes:
+        low, high: least and largest value of each column, `(columns,)`, float64.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    @abstractmethod
+    def whole(self) -> bool:
+        """Whether all values are whole numbers."""
+
+    @property
+    def kind(self) -> str:
+        """ "binary", "grey" (whole numbers from 0 to at most 255) or "real"."""
+        low, high = self.low.min(), self.high.max()
+        if low < 0 or high > 255 or not self.whole:
+            return "real"
+        return "binary" if high <= 1 else "grey"
+
+    @abstractmethod
+    def moments(self, scaling: Scaling | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted mean and standard deviation of each column, in the model's units where a scaling is given."""
+
+    @abstractmethod
+    def witnesses(self) -> np.ndarray:
+        """Rows among which there is a value without a density wherever there is one in the data."""
+
+
+@final
+class ArrayFacts(Facts):
+    """Of rows in memory `(rows, columns)` and their weights."""
+
+    def __init__(self, x: np.ndarray, weight: np.ndarray | None = None) -> None:
+        self.x, self.weight = x, weight
+        self.low, self.high = (bound.astype(np.float64) for bound in (x.min(0), x.max(0)))
+
+    @property
+    def whole(self) -> bool:
+        return self.x.dtype.kind != "f" or not bool((self.x != np.floor(self.x)).any())
+
+    def moments(self, scaling: Scaling | None = None) -> tuple[np.ndarray, np.ndarray]:
+        if scaling is None or scaling.identity:
+            return moments(self.x, self.weight)
+        return moments(scaling.to_model(torch.as_tensor(self.x, dtype=torch.float64)).numpy(), self.weight)
+
+    def witnesses(self) -> np.ndarray:
+        return self.x
+
+
+@final
+class StreamFacts(Facts):
+    """Of rows that come block by block, by `add`; in float64.
+
+    Means and squares about them are merged pairwise, so that a large offset cancels nothing (Chan, Golub and LeVeque,
+    "Algorithms for computing the sample variance", 1983).
+
+    Arguments:
+        names: of the columns.
+        name: what messages call the data.
+    """
+
+    def __init__(self, names: tuple[str, ...], name: str) -> None:
+        self.names, self.name = names, name
+        zero = np.zeros(len(names))
+        self.low, self.high = zero + np.inf, zero - np.inf
+        self.weight, self.mean, self.square = 0.0, zero, zero
+        self._kept = (zero + np.inf, zero - np.inf)  # the extremes of rows that weigh anything
+        self._broken = zero * np.nan  # a value of each column that is no whole number
+
+    def add(self, block: Block) -> None:
+        """Take in some rows; raises `DataError` where a cell is NaN or infinite."""
+        self._check(block)
+        x = block.x.astype(np.float64, copy=False)
+        low, high = x.min(0), x.max(0)
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+        if block.x.dtype.kind == "f":
+            self._look_for_fractions(x)
+        weight = None
+        if block.weight is not None:
+            keep = block.weight > 0
+            if not keep.any():
+                return
+            x, weight = x[keep], block.weight[keep]
+            low, high = x.min(0), x.max(0)
+        self._kept = (np.minimum(self._kept[0], low), np.maximum(self._kept[1], high))
+        self._merge(x, weight)
+
+    def _check(self, block: Block) -> None:
+        if block.x.dtype.kind != "f" or np.isfinite(block.x.sum()):
+            return  # a sum of finite values may overflow, and is looked into then; one with a NaN is never finite
+        name = f"{self.name}, among rows {block.index[0]} to {block.index[-1]}"
+        check_rows(block.x, columns=self.names, name=name, numbers=block.index)
+
+    def _look_for_fractions(self, x: np.ndarray) -> None:
+        unknown = np.flatnonzero(np.isnan(self._broken))
+        if not len(unknown):
+            return
+        part = x[:, unknown]
+        fraction = part != np.floor(part)
+        first = fraction.argmax(0)
+        value = part[first, np.arange(len(unknown))]
+        self._broken[unknown] = np.where(fraction.any(0), value, np.nan)
+
+    def _merge(self, x: np.ndarray, weight: np.ndarray | None) -> None:
+        count = float(len(x)) if weight is None else float(weight.sum())
+        mean = np.average(x, axis=0, weights=weight)
+        centred = x - mean
+        square = np.einsum("ij,ij->j", centred, centred) if weight is None else weight @ np.square(centred)
+        total = self.weight + count
+        step = mean - self.mean
+        self.mean = self.mean + step * (count / total)
+        self.square = self.square + square + np.square(step) * (self.weight * count / total)
+        self.weight = total
+
+    @property
+    def whole(self) -> bool:
+        return bool(np.isnan(self._broken).all())
+
+    def moments(self, scaling: Scaling | None = None) -> tuple[np.ndarray, np.ndarray]:
+        low, high = self._kept
+        mean = np.where(low == high, low, np.clip(self.mean, low, high))
+        sd = np.where(low == high, 0.0, np.sqrt(self.square / self.weight))
+        if scaling is None or scaling.identity:
+            return mean, sd
+        return scaling.to_model(torch.from_numpy(mean)).numpy(), sd / scaling.scale.cpu().numpy()
+
+    def witnesses(self) -> np.ndarray:
+        """The extremes of each column, and a value that is no whole number where there is one."""
+        return np.stack([self.low, self.high, np.where(np.isnan(self._broken), self.low, self._broken)])
+
+
+def as_facts(x: Any, weight: np.ndarray | None = None) -> Facts:
+    """Facts as they are, rows in memory as `ArrayFacts`."""
+    return x if isinstance(x, Facts) else ArrayFacts(x, weight)
+
+
+def moments(x: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column; 0 exactly where a column is constant."""
+    x = x.astype(np.float64, copy=False)
+    if weight is not None:
+        keep = weight > 0
+        x, weight = x[keep], weight[keep]
+    mean = np.average(x, axis=0, weights=weight)
+    sd = np.sqrt(np.average(np.square(x - mean), axis=0, weights=weight))
+    constant = x.min(0) == x.max(0)
+    return np.where(constant, x[0], mean), np.where(constant, 0.0, sd)
