@@ -1,24 +1,57 @@
 """The distributions that torch lacks, and noise of a row turned into draws of any distribution."""
 
+from . import closed_kl as closed_kl  # rows of the table of closed forms
+from . import noise as noise  # rows of the table of draws from noise
 from .continuous_bernoulli import ContinuousBernoulli
+from .counts import ZeroInflated
 from .discretised import Discretised
 from .divergence import StandardNormal, kl
+from .flow import FlowDistribution
 from .interval import log_interval
+from .location_scale import Gumbel, Logistic, Triangular
+from .logistic_mixture import DiscretisedLogisticMixture
+from .multivariate_t import MultivariateStudentT
+from .positive import Gompertz, Pareto, Rayleigh, Reciprocal, Weibull
+from .quantiles import gamma_icdf, poisson_icdf
 from .reconstruction import CrossEntropy
+from .relaxed import RelaxedBernoulli, RelaxedCategorical, StraightThroughBernoulli, StraightThroughCategorical
 from .rescaled import Rescaled
 from .rows import centre, draw, from_noise
 from .summed import summed_log_prob
+from .unit import Beta, Kumaraswamy
+from .von_mises_fisher import VonMisesFisher
 
 __all__ = [
+    "Beta",
     "ContinuousBernoulli",
     "CrossEntropy",
     "Discretised",
+    "DiscretisedLogisticMixture",
+    "FlowDistribution",
+    "Gompertz",
+    "Gumbel",
+    "Kumaraswamy",
+    "Logistic",
+    "MultivariateStudentT",
+    "Pareto",
+    "Rayleigh",
+    "Reciprocal",
+    "RelaxedBernoulli",
+    "RelaxedCategorical",
     "Rescaled",
     "StandardNormal",
+    "StraightThroughBernoulli",
+    "StraightThroughCategorical",
+    "Triangular",
+    "VonMisesFisher",
+    "Weibull",
+    "ZeroInflated",
     "centre",
     "draw",
     "from_noise",
+    "gamma_icdf",
     "kl",
     "log_interval",
+    "poisson_icdf",
     "summed_log_prob",
 ]

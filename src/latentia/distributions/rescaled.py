@@ -8,12 +8,12 @@ from torch.distributions import Distribution
 
 
 class Rescaled(Distribution):
-    """y = loc + scale x with x ~ base: log p(y) = log p_base((y - loc) / scale) - log scale, cell by cell.
+    """y = loc + scale x with x ~ base: log p(y) = log p_base((y - loc) / scale) - log scale, cell by cell or row by row.
 
     `torch.distributions.TransformedDistribution` gives the density but neither mean nor variance.
 
     Arguments:
-        base: a distribution of single cells (its event shape is empty).
+        base: a distribution, of single cells or of whole rows; of a row the Jacobian is summed.
         loc, scale: numbers that broadcast against the last axes; scale > 0.
 
     >>> unit = torch.distributions.Normal(torch.zeros(1), torch.ones(1))
@@ -25,7 +25,7 @@ class Rescaled(Distribution):
 
     def __init__(self, base: Distribution, loc: Tensor, scale: Tensor) -> None:
         self.base, self.loc, self.scale = base, loc, scale
-        super().__init__(base.batch_shape, validate_args=False)
+        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
@@ -36,7 +36,10 @@ class Rescaled(Distribution):
         return self.base.support
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return self.base.log_prob((value - self.loc) / self.scale) - torch.log(self.scale)
+        stretch = torch.log(self.scale)
+        if self.event_shape:
+            stretch = stretch.expand(self.event_shape).sum()
+        return self.base.log_prob((value - self.loc) / self.scale) - stretch
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.loc + self.scale * self.base.rsample(sample_shape)

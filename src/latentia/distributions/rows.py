@@ -8,6 +8,7 @@ from torch.distributions import Bernoulli, Categorical, Distribution, Independen
 
 from ..errors import AbilityError
 from ..randomness import RowNoise, current_row_noise
+from .inverse_cdf import into_open
 
 
 def draw(q: Distribution, n_samples: int) -> Tensor:
@@ -35,7 +36,7 @@ def from_noise(q: Distribution, noise: RowNoise, n_samples: int) -> Tensor:
     """
     try:
         u = noise.uniform(n_samples, q.batch_shape[1:])
-        return q.icdf(u.to(q.mean.dtype))
+        return q.icdf(into_open(u, q.mean.dtype))
     except NotImplementedError:
         raise AbilityError(
             f"{type(q).__name__} has no inverse cdf, so its draws cannot be tied to rows. "
