@@ -24,7 +24,12 @@ def suggest(word: str, among: Iterable[str]) -> str:
 
 
 def check_rows(
-    x: np.ndarray, *, columns: Sequence[str] | None = None, min_rows: int = 1, name: str = "the data"
+    x: np.ndarray,
+    *,
+    columns: Sequence[str] | None = None,
+    min_rows: int = 1,
+    name: str = "the data",
+    numbers: np.ndarray | None = None,
 ) -> None:
     """Raise `DataError` unless `x` can be fitted: numbers, all finite, and enough rows.
 
@@ -33,6 +38,7 @@ def check_rows(
         columns: one name for each column, used in messages; by default their positions.
         min_rows: how many rows are needed at least.
         name: what the messages call the data.
+        numbers: of the rows in messages, `(rows,)`, where x is a part of something larger.
 
     Raises:
         DataError: no rows or columns, fewer than `min_rows` rows, a type that is not a real number, integers
@@ -49,7 +55,7 @@ fill in such rows, or leave out the column with drop=[...] / --drop.
     names = tuple(columns) if columns is not None else tuple(map(str, range(x.shape[1])))
     _check_exact(x, name)
     if x.dtype.kind == "f":
-        _check_finite(x, names, name)
+        _check_finite(x, names, name, numbers)
 
 
 def check_weight(weight: object, rows: int, *, name: str = "the weights") -> np.ndarray:
@@ -180,7 +186,7 @@ def _check_exact(x: np.ndarray, name: str) -> None:
         )
 
 
-def _check_finite(x: np.ndarray, names: tuple[str, ...], name: str) -> None:
+def _check_finite(x: np.ndarray, names: tuple[str, ...], name: str, numbers: np.ndarray | None) -> None:
     count, first = 0, []
     step = max(1, _CELLS_AT_ONCE // x.shape[1])
     for start in range(0, len(x), step):
@@ -191,7 +197,8 @@ def _check_finite(x: np.ndarray, names: tuple[str, ...], name: str) -> None:
         count += len(bad)
         first += [(start + int(i), int(j)) for i, j in bad[: _SHOWN - len(first)]]
     if count:
-        cells = "; ".join(f"row {i}, column {names[j]!r} is {x[i, j]}" for i, j in first)
+        number = (lambda i: i) if numbers is None else (lambda i: int(numbers[i]))
+        cells = "; ".join(f"row {number(i)}, column {names[j]!r} is {x[i, j]}" for i, j in first)
         more = f"; and {count - len(first)} more" if count > len(first) else ""
         verb = "cell is" if count == 1 else "cells are"
         raise DataError(

@@ -81,9 +81,7 @@ def make_plan(
     if likelihood == "auto":
         likelihood = "bernoulli" if kind == "binary" else "normal"
     discrete = kind == "grey" and likelihood in DENSITIES
-    scaling = make_scaling(
-        facts, _scale_name(scale, kind, likelihood), levels=discrete, closed=likelihood != "normal"
-    )
+    scaling = make_scaling(facts, _scale_name(scale, kind, likelihood), levels=discrete, closed=likelihood != "normal")
     mean, sd = facts.moments(scaling)
     floor = 0.0 if discrete or likelihood != "normal" else FLOOR * float(sd[sd > 0].mean() if (sd > 0).any() else 1.0)
     sentences = _sentences(facts, kind, likelihood, scaling, floor)
@@ -162,9 +160,7 @@ def _sentences(facts: Facts, kind: str, likelihood: str, scaling: Scaling, floor
     return tuple(out)
 
 
-def check_support(
-    x: np.ndarray | Facts, plan: Plan, family: Family, columns: Sequence[str] | None = None
-) -> None:
+def check_support(x: np.ndarray | Facts, plan: Plan, family: Family, columns: Sequence[str] | None = None) -> None:
     """Raise `DataError` where a value has no density under the likelihood."""
     if not isinstance(x, Facts):
         return _check_support(x, plan, family, columns)
