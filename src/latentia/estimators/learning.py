@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ..data.checks import check_weight
 from ..errors import ParameterError, RunError, UserError
 from ..fitted import close_failed_run, read_seed
 from ..learn import fit
 from ..randomness import Stream
+from .given import Given, take_in
 from .plan import warn_constant
-from .rows import checked_rows
 
 
 class Printing:
@@ -47,17 +45,16 @@ def learn(
     from .saving import open_run
 
     estimator.columns_ = tuple(note.get("data", {}).get("columns", ())) or None
-    x = checked_rows(estimator, X, reset=True)
-    estimator.columns_ = estimator.columns_ or tuple(getattr(estimator, "feature_names_in_", ())) or None
-    weight = None if sample_weight is None else check_weight(sample_weight, len(x), name="sample_weight")
+    given = take_in(estimator, X, sample_weight)
     estimator.seed_ = new_seed(estimator.random_state) if not resume or folder is None else read_seed(folder)
-    _begin(estimator, x, weight)
-    train, estimator.held_out_rows_ = split_rows(estimator, len(x), estimator.seed_)
+    given.split(estimator)
+    estimator.held_out_rows_ = given.held_out
+    _begin(estimator, given)
     if folder is not None:
         open_run(estimator, folder, resume, note)
     watch.planned(estimator.plan_.sentences)
     try:
-        _run_loop(estimator, x, weight, train, folder, resume, watch.progress, options)
+        _run_loop(estimator, given, folder, resume, watch.progress, options)
     except UserError as error:
         if folder is not None and not isinstance(error, RunError):
             close_failed_run(folder)
@@ -71,22 +68,19 @@ def learn(
 
 def _run_loop(
     estimator: Any,
-    x: np.ndarray,
-    weight: np.ndarray | None,
-    train: np.ndarray | None,
+    given: Given,
     folder: Path | None,
     resume: bool,
     progress: Callable[..., None] | None,
     options: Mapping[str, Any],
 ) -> None:
-    held_out = estimator.held_out_rows_
-    pick = lambda rows: torch.as_tensor(x if rows is None else x[rows])  # noqa: E731
+    training, held_out, weight = given.parts()
     estimator.fit_ = fit(
         estimator.model_,
         estimator.learner_,
-        pick(train),
-        validation=None if held_out is None else pick(held_out),
-        weight=None if weight is None else weight if train is None else weight[train],
+        training,
+        validation=held_out,
+        weight=weight,
         seed=estimator.seed_,
         transform=estimator.binarise_,
         checkpoints=None if folder is None else folder / "checkpoints",
@@ -97,32 +91,21 @@ def _run_loop(
     )
 
 
-def _begin(estimator: Any, x: np.ndarray, weight: np.ndarray | None) -> None:
+def _begin(estimator: Any, given: Given) -> None:
     warm = getattr(estimator, "warm_start", False) and hasattr(estimator, "model_")
-    estimator.binarise_ = estimator.binarise_ if warm else estimator._binarise(x)
-    seen = x if estimator.binarise_ is None else estimator.binarise_(torch.as_tensor(x).double(), 0).numpy()
+    facts = given.facts()
     if not warm:
-        estimator.plan_ = estimator._make_plan(seen, weight)
+        estimator.binarise_ = estimator._binarise(facts)
+        seen = facts if estimator.binarise_ is None else given.facts(estimator.binarise_)
+        estimator.plan_ = estimator._make_plan(seen, given.weight)
         warn_constant(estimator.plan_.sd, estimator.columns_)
     with Stream(estimator.seed_):
-        model, learner = estimator._make(estimator.plan_, x.shape[1], len(x))
+        model, learner = estimator._make(estimator.plan_, given.n_features, given.n_rows)
     if warm:
         learner.posterior.load_state_dict(estimator.posterior_.state_dict())
         model.load_state_dict(estimator.model_.state_dict())
     estimator.model_, estimator.learner_, estimator.posterior_ = model, learner, learner.posterior
-    estimator.n_rows_in_ = len(x)
-
-
-def split_rows(estimator: Any, n_rows: int, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Rows to learn from and rows to hold out; None and None where none are held out."""
-    share = getattr(estimator, "validation_fraction", 0.0) or 0.0
-    if not 0 <= share < 1:
-        raise ParameterError(f"validation_fraction={share} cannot be used. Use a number from 0 to below 1.")
-    n_held_out = round(share * n_rows)
-    if n_held_out < 2 or n_rows - n_held_out < 2:
-        return None, None
-    order = np.random.default_rng(seed).permutation(n_rows)
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+    estimator.n_rows_in_ = given.n_rows
 
 
 def finish(estimator: Any) -> None:

@@ -45,7 +45,7 @@ def fit(
     Arguments:
         model: p(x, z).
         learner: with its posterior and its objective; which parameters it moves is its own business.
-        data: rows `(rows, *event)`, a tensor, an array or `Batches`, in the user's units.
+        data: rows `(rows, *event)`, a tensor, an array, `data.Shards` or `Batches`, in the user's units.
         validation: held-out rows, for early stopping and for the history.
         weight: of each row, `(rows,)`.
         batch_size: rows per batch.
@@ -102,6 +102,8 @@ def fit(
 def _on(device: torch.device, data: Any, **options: Any) -> Batches:
     if isinstance(data, Batches):
         return data
+    if hasattr(data, "batches"):
+        return as_batches(data, device=device, **options)
     return as_batches(torch.as_tensor(data).to(device), **options)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..errors import DataError
-from ..estimators.learning import split_rows
+from ..estimators.given import split_rows
 from ..explore.groups import Groups, group
 from ..explore.tables import leading_columns
 
