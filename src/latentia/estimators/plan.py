@@ -15,7 +15,7 @@ from ..families import FAMILIES, Categorical, Family, Normal, first_cell
 from ..scaling import Scaling
 from .facts import ArrayFacts, Facts, as_facts
 
-LIKELIHOODS = ("auto", *FAMILIES)
+LIKELIHOODS = ("auto", "normal", "bernoulli", "continuous-bernoulli", "cross-entropy", "categorical")
 SCALES = ("auto", "none", "standard", "unit")
 FLOOR = 0.01  # least noise scale, as a share of the columns' standard deviation
 DENSITIES = ("normal", "continuous-bernoulli")

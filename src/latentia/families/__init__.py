@@ -2,21 +2,86 @@
 
 from .base import LOG_SCALE_BOUND, Family, RowFamily, bounded, first_cell
 from .cells import Bernoulli, Categorical, ContinuousBernoulli, CrossEntropy, Normal
-
-FAMILIES: dict[str, type[Family]] = {
-    family.name: family for family in (Normal, Bernoulli, ContinuousBernoulli, CrossEntropy, Categorical)
-}
+from .counts import DiscretisedLogisticMixture, NegativeBinomial, Poisson, ZeroInflated
+from .flows import AutoregressiveFlow, CouplingFlow, SplineFlow
+from .positives import (
+    ChiSquared,
+    Erlang,
+    Exponential,
+    FisherSnedecor,
+    Gamma,
+    Gompertz,
+    LogNormal,
+    Pareto,
+    Rayleigh,
+    Reciprocal,
+    Weibull,
+)
+from .real import Cauchy, Gumbel, Laplace, Logistic, StudentT, Triangular, Uniform
+from .rows import Dirichlet, FullNormal, LowRankNormal, MultivariateStudentT, VonMisesFisher
+from .shares import (
+    Beta,
+    Kumaraswamy,
+    RelaxedBernoulli,
+    RelaxedCategorical,
+    StraightThroughBernoulli,
+    StraightThroughCategorical,
+)
+from .table import FAMILIES, TABLE, Row, check_gradient, check_posterior, check_standing, family, row_of
 
 __all__ = [
     "FAMILIES",
     "LOG_SCALE_BOUND",
+    "TABLE",
+    "AutoregressiveFlow",
     "Bernoulli",
+    "Beta",
     "Categorical",
+    "Cauchy",
+    "ChiSquared",
     "ContinuousBernoulli",
+    "CouplingFlow",
     "CrossEntropy",
+    "Dirichlet",
+    "DiscretisedLogisticMixture",
+    "Erlang",
+    "Exponential",
     "Family",
+    "FisherSnedecor",
+    "FullNormal",
+    "Gamma",
+    "Gompertz",
+    "Gumbel",
+    "Kumaraswamy",
+    "Laplace",
+    "LogNormal",
+    "Logistic",
+    "LowRankNormal",
+    "MultivariateStudentT",
+    "NegativeBinomial",
     "Normal",
+    "Pareto",
+    "Poisson",
+    "Rayleigh",
+    "Reciprocal",
+    "RelaxedBernoulli",
+    "RelaxedCategorical",
+    "Row",
     "RowFamily",
+    "SplineFlow",
+    "StraightThroughBernoulli",
+    "StraightThroughCategorical",
+    "StudentT",
+    "Triangular",
+    "Uniform",
+    "VonMisesFisher",
+    "Weibull",
+    "ZeroInflated",
     "bounded",
+    "check_gradient",
+    "check_posterior",
+    "check_standing",
+    "family",
     "first_cell",
+    "row_of",
 ]

@@ -9,7 +9,7 @@ where an output bias begins.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from math import prod
+from math import inf, prod
 
 import numpy as np
 import torch
@@ -41,6 +41,15 @@ def positive(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
     return torch.exp(bounded(raw, bound))
 
 
+def unbounded(value: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
+    """The raw number that `bounded` maps to `value`, kept inside 0.99 of the bound.
+
+    >>> bounded(unbounded(torch.tensor(2.0), 3.0), 3.0)
+    tensor(2.)
+    """
+    return bound * torch.atanh((value / bound).clamp(-0.99, 0.99))
+
+
 def first_cell(x: np.ndarray, wrong: np.ndarray, columns: Sequence[str] | None = None) -> str | None:
     """Where the first wrong cell of x is and what it holds, in words; None where none is wrong.
 
@@ -64,6 +73,8 @@ class Family(nn.Module, ABC):
     n_raw: int = 1
     is_density: bool = True
     bounded_above: bool = True  # whether the density of a value stays finite whatever the parameters
+    values: str = "real numbers"  # what `check` asks for, in words
+    hint: str = "Use likelihood='normal', or rescale the data."
 
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
@@ -83,15 +94,17 @@ class Family(nn.Module, ABC):
     def forward(self, raw: Tensor) -> Distribution:
         """The distribution of batch shape `(..., *event)` from raw `(..., n_raw, *event)`."""
 
+    @property
+    def finite_moments(self) -> float:
+        """E|x|^k is finite for every k below this, whatever the raw output."""
+        return inf
+
     def check(self, x: np.ndarray, columns: Sequence[str] | None = None) -> None:
         """Raise `DataError` where a value of x `(rows, cells)` has no density under this family."""
         wrong = self._outside(x)
         found = None if wrong is None else first_cell(x, wrong, columns)
         if found is not None:
             raise DataError(f"A {self.name} likelihood needs {self.values}; {found}. {self.hint}")
-
-    values: str = "real numbers"  # what `check` asks for, in words
-    hint: str = "Use likelihood='normal', or rescale the data."
 
     def _outside(self, x: np.ndarray) -> np.ndarray | None:
         """Which cells of x have no density; None where every number has one."""
@@ -104,6 +117,26 @@ class Family(nn.Module, ABC):
     def _raw(self, raw: Tensor) -> tuple[Tensor, ...]:
         axis = -1 - len(self.event_shape)
         return (raw.squeeze(axis),) if self.n_raw == 1 else raw.unbind(axis)
+
+
+class Positive(Family):
+    """A family of positive numbers."""
+
+    bounded_above = False
+    values = "positive numbers"
+
+    def _outside(self, x: np.ndarray) -> np.ndarray | None:
+        return ~(x > 0)
+
+
+class Counts(Family):
+    """A family of whole numbers from 0."""
+
+    values = "whole numbers from 0"
+    hint = "Use counts, not shares or logarithms of them; or likelihood='normal'."
+
+    def _outside(self, x: np.ndarray) -> np.ndarray | None:
+        return (x < 0) | (x != np.floor(x))
 
 
 class RowFamily(Family):
