@@ -111,27 +111,32 @@ def distinct_rows(model: Model, batches: Batches, *, limit: int, seed: int) -> t
     whether a row is repeated or weighted matters. Of more than `limit` rows a sample is taken, proportional to the
     weights: one row from each of `limit` equal parts of the total weight, by the seed.
     """
-    given = batches.weights()
-    one_each = torch.ones(batches.n_rows, dtype=torch.float64, device=batches.device) if given is None else given
-    weight = one_each.to(torch.float64)
-    if batches.n_rows > limit:
-        weight = _stratified(weight, limit, seed)
-    kept = []
+    strata = None if batches.n_rows <= limit else _Strata(limit, batches.mean_weight * batches.n_rows, seed)
+    kept, weights = [], []
     for batch in batches.in_order():
-        x = model.standardise(batch.x.to(torch.float64))
-        kept.append(x[weight[batch.index] > 0])
+        weight = row_weights(batch)
+        weight = weight if strata is None else strata.drawn(weight)
+        kept.append(model.standardise(batch.x.to(torch.float64))[weight > 0])
+        weights.append(weight[weight > 0])
     rows, inverse = torch.unique(torch.cat(kept), dim=0, return_inverse=True)
     total = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
-    return rows, total.index_add_(0, inverse, weight[weight > 0])
+    return rows, total.index_add_(0, inverse, torch.cat(weights))
 
 
-def _stratified(weight: Tensor, n: int, seed: int) -> Tensor:
-    """How often each row is drawn when one draw falls into each of n equal parts of the total weight."""
-    jitter = torch.rand(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(weight.device)
-    edges = weight.cumsum(0)
-    position = (torch.arange(n, device=weight.device) + jitter) * (edges[-1] / n)
-    drawn = torch.searchsorted(edges, position, right=True).clamp_max(len(weight) - 1)
-    return torch.bincount(drawn, minlength=len(weight)).to(torch.float64)
+class _Strata:
+    """One draw from each of n equal parts of the total weight, of rows that come batch by batch."""
+
+    def __init__(self, n: int, total: float, seed: int) -> None:
+        jitter = torch.rand(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        self.position = (torch.arange(n) + jitter) * (total / n)
+        self.edge = torch.zeros((), dtype=torch.float64)  # weight of the rows that have come
+
+    def drawn(self, weight: Tensor) -> Tensor:
+        """How often each of the next rows is drawn."""
+        edges = self.edge.to(weight.device) + weight.cumsum(0)
+        passed = torch.searchsorted(self.position.to(weight.device), torch.cat([self.edge.to(edges).reshape(1), edges]))
+        self.edge = edges[-1]
+        return passed.diff().to(torch.float64)
 
 
 def sign_fixed(vectors: Tensor) -> Tensor:
