@@ -1,5 +1,6 @@
 """A number about log p(x) that knows what it is."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import Any
@@ -11,8 +12,77 @@ KINDS = ("exact", "lower", "upper")
 _SIGN = {"exact": "= ", "lower": ">= ", "upper": "<= "}
 
 
+class Stated(ABC):
+    """A mean over rows that says what it is; what `Estimate` and sums over rows that were not kept have in common."""
+
+    __slots__ = ()
+
+    kind: str
+    method: str
+    n_samples: int
+    scope: str
+    warning: str
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """How many rows there are."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> float:
+        """Weighted mean over the rows, nats per row."""
+
+    @property
+    @abstractmethod
+    def mc_error(self) -> float:
+        """Monte Carlo standard error of the mean; what more samples of z would make smaller."""
+
+    @property
+    @abstractmethod
+    def row_error(self) -> float:
+        """Standard error of the mean over rows; what more rows would make smaller."""
+
+    @property
+    @abstractmethod
+    def total(self) -> float:
+        """Weighted sum over the rows, nats per data set."""
+
+    def bits_per_dimension(self, n_cells: int) -> float:
+        """-mean / (n_cells log 2): bits per dimension, lower is better; only for probabilities of integers."""
+        return -self.mean / (n_cells * log(2))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is worth writing down, ready for JSON."""
+        out: dict[str, Any] = {
+            "mean": self.mean,
+            "unit": f"nats per {self.scope}",
+            "kind": self.kind,
+            "method": self.method,
+            "n_samples": self.n_samples,
+            "mc_error": self.mc_error,
+            "row_error": self.row_error,
+            "rows": self.n_rows,
+            **self._weights_facts(),
+        }
+        return {**out, "warning": self.warning} if self.warning else out
+
+    def _weights_facts(self) -> dict[str, float]:
+        """What is known about importance weights."""
+        return {}
+
+    def __str__(self) -> str:
+        details = [self.method if not self.n_samples else f"{self.method}, {self.n_samples} samples"]
+        if self.n_samples:
+            details.append(f"Monte Carlo +- {self.mc_error:.3f}")
+        if self.n_rows > 1:
+            details.append(f"rows +- {self.row_error:.3f}, {self.n_rows} rows")
+        text = f"log p(x) {_SIGN[self.kind]}{self.mean:.3f} nats per {self.scope} ({'; '.join(details)})"
+        return f"{text}\n{self.warning}" if self.warning else text
+
+
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Stated):
     """log p(x) of some rows, or a bound on it: nats per row, higher is better, constants kept.
 
     Arguments:
@@ -43,6 +113,11 @@ class Estimate:
     warning: str = ""
 
     @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.values)
+
+    @property
     def mean(self) -> float:
         """Weighted mean over the rows, nats per row."""
         return float((self._share * self.values).sum())
@@ -69,41 +144,12 @@ class Estimate:
         weight = torch.ones_like(self.values) if self.weight is None else self.weight
         return float((weight * self.values).sum())
 
-    def bits_per_dimension(self, n_cells: int) -> float:
-        """-mean / (n_cells log 2): bits per dimension, lower is better; only for probabilities of integers."""
-        return -self.mean / (n_cells * log(2))
-
-    def as_dict(self) -> dict[str, Any]:
-        """What is worth writing down, ready for JSON."""
-        out: dict[str, Any] = {
-            "mean": self.mean,
-            "unit": f"nats per {self.scope}",
-            "kind": self.kind,
-            "method": self.method,
-            "n_samples": self.n_samples,
-            "mc_error": self.mc_error,
-            "row_error": self.row_error,
-            "rows": len(self.values),
-        }
-        if self.ess is not None:
-            out["ess_median"] = float(self.ess.median())
-        if self.pareto_k is not None:
-            out["pareto_k_max"] = float(self.pareto_k.max())
-        if self.warning:
-            out["warning"] = self.warning
-        return out
+    def _weights_facts(self) -> dict[str, float]:
+        facts = {} if self.ess is None else {"ess_median": float(self.ess.median())}
+        return facts if self.pareto_k is None else {**facts, "pareto_k_max": float(self.pareto_k.max())}
 
     @property
     def _share(self) -> Tensor:
         if self.weight is None:
             return torch.full_like(self.values, 1.0 / len(self.values))
         return self.weight.to(self.values) / self.weight.to(self.values).sum()
-
-    def __str__(self) -> str:
-        details = [self.method if not self.n_samples else f"{self.method}, {self.n_samples} samples"]
-        if self.n_samples:
-            details.append(f"Monte Carlo +- {self.mc_error:.3f}")
-        if len(self.values) > 1:
-            details.append(f"rows +- {self.row_error:.3f}, {len(self.values)} rows")
-        text = f"log p(x) {_SIGN[self.kind]}{self.mean:.3f} nats per {self.scope} ({'; '.join(details)})"
-        return f"{text}\n{self.warning}" if self.warning else text

@@ -2,5 +2,6 @@
 
 from .diagnostics import Units, active_units
 from .estimators import elbo, estimate, exact, importance
+from .totals import Totals
 
-__all__ = ["Units", "active_units", "elbo", "estimate", "exact", "importance"]
+__all__ = ["Totals", "Units", "active_units", "elbo", "estimate", "exact", "importance"]

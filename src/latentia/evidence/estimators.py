@@ -222,18 +222,21 @@ class _Running:
 
 def _warning(ess: Tensor, tails: Tensor, n_samples: int) -> str:
     thin, heavy = ess < POOR_ESS * n_samples, tails > HEAVY
-    poor = int((thin | heavy).sum())
-    if not poor or n_samples == 1:
+    if not (thin | heavy).any() or n_samples == 1:
         return ""
+    return warning_of(int(thin.sum()), int(heavy.sum()), len(ess), n_samples, float(ess.median()))
+
+
+def warning_of(n_thin: int, n_heavy: int, n_rows: int, n_samples: int, median: float) -> str:
+    """What is wrong with importance weights, in a sentence."""
     found = []
-    if thin.any():
-        median = float(ess.median())
+    if n_thin:
         found.append(
-            f"{int(thin.sum())} of {len(ess)} rows have an effective sample size below a tenth of the {n_samples} samples "
+            f"{n_thin} of {n_rows} rows have an effective sample size below a tenth of the {n_samples} samples "
             f"(median {median:.1f})"
         )
-    if heavy.any():
-        found.append(f"{int(heavy.sum())} of {len(ess)} rows have weights with a tail index above {HEAVY}")
+    if n_heavy:
+        found.append(f"{n_heavy} of {n_rows} rows have weights with a tail index above {HEAVY}")
     return (
         f"Warning: {' and '.join(found)}; for them the bound may be loose and its error too small. "
         "Use more samples, or fit a better q."

@@ -1,0 +1,106 @@
+"""The mean of log p(x) over rows that come block by block and are not kept."""
+
+from math import nan, sqrt
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..estimate import Estimate, Stated
+from .estimators import POOR_ESS, warning_of
+from .tail import HEAVY
+
+
+@final
+class Totals(Stated):
+    """What an `Estimate` of all rows would say, from the estimates of blocks of them, by `add`.
+
+    Means and squares about them are merged pairwise, in float64. The median effective sample size is rounded to a whole
+    number.
+
+    >>> whole = Estimate(torch.tensor([-1.0, -3.0, -8.0], dtype=torch.float64), "exact", "exact")
+    >>> totals = Totals()
+    >>> for part in whole.values.split(2): totals.add(Estimate(part, "exact", "exact"))
+    >>> totals.mean == whole.mean, abs(totals.row_error - whole.row_error) < 1e-12
+    (True, True)
+    """
+
+    def __init__(self) -> None:
+        self.kind, self.method, self.scope, self.n_samples = "exact", "", "row", 0
+        self._rows, self._weight, self._weight_squares = 0, 0.0, 0.0
+        self._mean = self._spread = self._noise = 0.0
+        self._sizes: Tensor | None = None  # how many rows have which effective sample size
+        self._thin = self._heavy = 0
+        self._tail: float | None = None
+
+    def add(self, part: Estimate) -> None:
+        """Take in the estimate of some rows; all parts must come from one method."""
+        self.kind, self.method, self.scope = part.kind, part.method, part.scope
+        self.n_samples = max(self.n_samples, part.n_samples)
+        values = part.values.double()
+        weight = torch.ones_like(values) if part.weight is None else part.weight.to(values)
+        self._rows += len(values)
+        self._weight_squares += float(weight.square().sum())
+        if part.row_mc_error is not None:
+            self._noise += float((weight * part.row_mc_error).square().sum())
+        self._merge(values, weight)
+        self._look_at_weights(part)
+
+    def _merge(self, values: Tensor, weight: Tensor) -> None:
+        count = float(weight.sum())
+        if count == 0:
+            return
+        mean = float((weight * values).sum() / count)
+        spread = float((weight * (values - mean).square()).sum())
+        total, step = self._weight + count, mean - self._mean
+        self._mean += step * count / total
+        self._spread += spread + step * step * self._weight * count / total
+        self._weight = total
+
+    def _look_at_weights(self, part: Estimate) -> None:
+        if part.ess is not None:
+            sizes = torch.bincount(part.ess.round().long(), minlength=part.n_samples + 1)
+            self._sizes = sizes if self._sizes is None else self._sizes + sizes
+            self._thin += int((part.ess < POOR_ESS * part.n_samples).sum())
+        if part.pareto_k is not None:
+            self._heavy += int((part.pareto_k > HEAVY).sum())
+            self._tail = max(float(part.pareto_k.max()), -float("inf") if self._tail is None else self._tail)
+
+    @property
+    def n_rows(self) -> int:
+        return self._rows
+
+    @property
+    def mean(self) -> float:
+        return self._mean if self._weight else nan
+
+    @property
+    def mc_error(self) -> float:
+        return sqrt(self._noise) / self._weight if self._weight else nan
+
+    @property
+    def row_error(self) -> float:
+        if self._rows < 2 or not self._weight:
+            return nan
+        share = self._weight_squares / self._weight**2
+        return sqrt(self._spread / self._weight * share * self._rows / (self._rows - 1))
+
+    @property
+    def total(self) -> float:
+        return self._mean * self._weight
+
+    @property
+    def warning(self) -> str:  # type: ignore[override]
+        """A sentence, where the number should not be trusted as it stands; else ""."""
+        if not (self._thin or self._heavy) or self.n_samples == 1:
+            return ""
+        return warning_of(self._thin, self._heavy, self._rows, self.n_samples, self._median)
+
+    @property
+    def _median(self) -> float:
+        assert self._sizes is not None
+        return float(torch.searchsorted(self._sizes.cumsum(0), (self._rows + 1) // 2))
+
+    def _weights_facts(self) -> dict[str, float]:
+        facts = {} if self._sizes is None else {"ess_median": self._median}
+        return facts if self._tail is None else {**facts, "pareto_k_max": self._tail}
