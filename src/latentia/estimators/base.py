@@ -1,7 +1,7 @@
 """What the estimators share: data in, numbers out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,17 @@ from torch import Tensor, nn
 from .. import evidence as _evidence
 from ..binarise import Binarise
 from ..bounds.evaluate import evaluating
+from ..data import Shards
 from ..data.checks import check_weight
 from ..distributions import centre
 from ..errors import ParameterError
 from ..estimate import Estimate
+from ..evidence import Totals
 from ..fitted import Fit
 from ..learn import Learner
 from ..models import Model
 from ..randomness import Stream
+from . import streaming
 from .learning import Printing, finish, learn
 from .plan import Plan, check_support, numbers
 from .rows import CHUNK, checked_rows, posterior_moments, seen_rows, to_numpy
@@ -81,7 +84,8 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Learn from rows X.
 
         Arguments:
-            X: `(rows, columns)`, an array, a tensor or a data frame; images may come as `(rows, height, width)`.
+            X: `(rows, columns)`, an array, a tensor or a data frame; images may come as `(rows, height, width)`; or
+                `data.Shards`, rows on a disk that never come into memory together.
             y: ignored.
             sample_weight: how often each row counts, `(rows,)`.
             run: a folder for checkpoints and, at the end, the run itself; None writes nothing.
@@ -152,14 +156,39 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             seed: of the noise, which also depends on each row's content.
         """
         x, rows = self._seen(X)
+        weight = None if sample_weight is None else check_weight(sample_weight, len(x))
+        return self._estimate(rows, evidence, n_samples, weight, seed)
+
+    def _estimate(
+        self, rows: Tensor, evidence: str = "auto", n_samples: int = 128, weight: np.ndarray | None = None, seed: int = 0
+    ) -> Estimate:
         plan_family = getattr(getattr(self.model_, "conditional", None), "family", None)
         if plan_family is not None:
             check_support(rows.cpu().numpy(), self.plan_, plan_family, self.columns_)
-        weight = None if sample_weight is None else torch.as_tensor(check_weight(sample_weight, len(x)))
         method = self._default_evidence if evidence == "auto" else evidence
         return _evidence.estimate(
-            method, self.model_, self.posterior_, rows, n_samples=n_samples, seed=seed, weight=weight
+            method,
+            self.model_,
+            self.posterior_,
+            rows,
+            n_samples=n_samples,
+            seed=seed,
+            weight=None if weight is None else torch.as_tensor(weight),
         )
+
+    def totals(self, shards: Shards, **options: Any) -> Totals:
+        """`evidence` of rows on a disk, at constant memory: mean and errors of all rows, none of which is kept.
+
+        Arguments:
+            shards: the rows; their weights are one of their columns.
+            options: `evidence`, `n_samples` and `seed` as for `evidence`; `each`: called with the `Estimate` of each piece
+                of some thousand rows, in their order.
+        """
+        return streaming.totals(self, shards, **options)
+
+    def transform_blocks(self, shards: Shards, return_std: bool = False) -> Iterator[Any]:
+        """`transform` of rows on a disk, at constant memory: an iterator over pieces of some thousand rows."""
+        return streaming.transform_blocks(self, shards, return_std)
 
     def score_samples(self, X: Any, evidence: str = "auto", n_samples: int = 128) -> np.ndarray:
         """log p(x) of each row, or a lower bound: nats per row, higher is better; arguments as for `evidence`."""
@@ -168,7 +197,9 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def score(
         self, X: Any, y: Any = None, sample_weight: Any = None, evidence: str = "auto", n_samples: int = 128
     ) -> float:
-        """Mean of `score_samples`, nats per row, higher is better."""
+        """Mean of `score_samples`, nats per row, higher is better; of rows in memory, or of `data.Shards`."""
+        if isinstance(X, Shards):
+            return self.totals(X, evidence=evidence, n_samples=n_samples).mean
         return self.evidence(X, evidence, n_samples, sample_weight).mean
 
     def sample(self, n: int = 1, random_state: int | None = None) -> np.ndarray:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..bounds.evaluate import evaluating
+from ..data import Shards
 from ..data.checks import check_rows
 from ..errors import DataError
 
@@ -17,6 +18,11 @@ CHUNK = 4096
 
 def checked_rows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     """X as a checked array `(rows, columns)`; with `reset` what it is like is remembered."""
+    if isinstance(X, Shards):
+        raise DataError(
+            "Shards came, where rows in memory were expected. Use fit, score, totals or transform_blocks, or take rows into "
+            "memory with shards.take(rows).x."
+        )
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
     if isinstance(X, np.ndarray) and X.ndim > 2:

@@ -1,0 +1,59 @@
+"""A fitted estimator over rows on a disk, block by block."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..data import Shards
+from ..data.checks import check_rows
+from ..data.sources import Block
+from ..errors import DataError
+from ..estimate import Estimate
+from ..evidence import Totals
+
+ROWS_AT_ONCE = 65536
+
+
+def pieces(estimator: Any, shards: Shards) -> Iterator[Block]:
+    """Checked rows, some thousands at a time; raises `DataError` where they are not of the estimator's columns."""
+    check_is_fitted(estimator, "fit_")
+    names = estimator.columns_ or tuple(map(str, getattr(estimator, "feature_names_in_", ()))) or None
+    if len(shards.columns) != estimator.n_features_in_:
+        raise DataError(
+            f"{shards.name} has {len(shards.columns)} columns, {estimator.n_features_in_} were expected. Choose them with "
+            "open_shards(..., columns=[...])."
+        )
+    if names is not None and set(names) == set(shards.columns) and names != shards.columns:
+        raise DataError(
+            f"{shards.name} has the columns of the fit in another order. Use open_shards(..., columns=estimator.columns_)."
+        )
+    for block in shards.blocks():
+        name = f"{shards.name}, among rows {block.index[0]} to {block.index[-1]}"
+        check_rows(block.x, columns=shards.columns, name=name, numbers=block.index)
+        for start in range(0, len(block.x), ROWS_AT_ONCE):
+            yield block.pick(slice(start, start + ROWS_AT_ONCE))
+
+
+def totals(estimator: Any, shards: Shards, *, each: Callable[[Estimate], None] | None = None, **options: Any) -> Totals:
+    """The evidence of all rows; `each` is called with the estimate of each piece, and may write it down."""
+    found = Totals()
+    for piece in pieces(estimator, shards):
+        part = estimator._estimate(estimator._seen(piece.x)[1], weight=piece.weight, **options)
+        found.add(part)
+        if each is not None:
+            each(part)
+    return found
+
+
+def transform_blocks(estimator: Any, shards: Shards, return_std: bool) -> Iterator[Any]:
+    """`transform` of each piece."""
+    for piece in pieces(estimator, shards):
+        yield estimator.transform(piece.x, return_std=return_std)
+
+
+def reconstruct_blocks(estimator: Any, shards: Shards) -> Iterator[np.ndarray]:
+    """`reconstruct` of each piece."""
+    for piece in pieces(estimator, shards):
+        yield estimator.reconstruct(piece.x)
