@@ -14,6 +14,7 @@ from torch.distributions import (
 
 from .continuous_bernoulli import ContinuousBernoulli, log_sinhc
 from .positive import EULER, Rayleigh, Reciprocal, Weibull
+from .unit import Kumaraswamy
 from .von_mises_fisher import VonMisesFisher
 
 
@@ -53,6 +54,11 @@ def _(q: LogNormal, p: Gamma) -> Tensor:
     a, b = p.concentration, p.rate
     normaliser = a * torch.log(b) - torch.lgamma(a)
     return -q.entropy() - normaliser - (a - 1) * q.loc + b * q.mean
+
+
+@register_kl(Kumaraswamy, Kumaraswamy)
+def _(q: Kumaraswamy, p: Kumaraswamy) -> Tensor:
+    raise NotImplementedError  # torch would compare the parameters, and answer only where they are equal
 
 
 @register_kl(ContinuousBernoulli, ContinuousBernoulli)

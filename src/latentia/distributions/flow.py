@@ -31,6 +31,7 @@ class FlowDistribution(Distribution):
         super().__init__(torch.Size(batch_shape), base.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
+        value = value.expand(torch.broadcast_shapes(value.shape, self.batch_shape + self.event_shape))
         noise: Any = self.transform(value)
         return self.base.log_prob(noise) + self.transform.log_abs_det_jacobian(value, noise)
 

@@ -13,6 +13,7 @@ from ..errors import DataError, ParameterError
 from .base import LOG_SHAPE_BOUND, RowFamily, at_least, bounded, positive
 
 INVERSE_BOUND = 9.0  # decimal digits by which the inverse of a Cholesky factor's correlated part may grow
+LOC_BOUND = 1e10  # beyond it the squares of float32 overflow, and their difference is no number
 LOADING_BOUND = 100.0  # of a low-rank factor's norm, in units of each cell's own scale
 LOG_CONCENTRATION_BOUND = 8.0
 
@@ -98,7 +99,7 @@ class LowRankNormal(_Located):
 
     def forward(self, raw: Tensor) -> LowRankMultivariateNormal:
         loc, log_scale, loadings = raw.split([self.size, self.size, self.rank * self.size], -1)
-        scale = positive(log_scale)
+        loc, scale = loc.clamp(-LOC_BOUND, LOC_BOUND), positive(log_scale)
         loadings = loadings / (1 + loadings.abs().sum(-1, keepdim=True) / LOADING_BOUND)
         factor = scale.unsqueeze(-1) * loadings.unflatten(-1, (self.size, self.rank))
         return LowRankMultivariateNormal(loc, factor, scale.square(), validate_args=False)

@@ -63,7 +63,17 @@ WITHIN = {
     "rows": ("real",),
     "sphere": ("sphere",),
 }
+_BOUNDED = ("uniform", "triangular", "reciprocal", "beta", "kumaraswamy", "continuous-bernoulli", "relaxed-bernoulli")
+# What may lie inside a prior whose ends are parameters; whether it does, the parameters decide.
+_INSIDE = {
+    "uniform": _BOUNDED,
+    "triangular": _BOUNDED,
+    "pareto": ("pareto", "reciprocal", "uniform", "triangular"),
+    "reciprocal": ("reciprocal", "uniform", "triangular"),
+}
+GAMMAS = ("exponential", "gamma", "erlang", "chi-squared")
 PATHWISE, IMPLICIT, SCORE = ("pathwise", "score"), ("implicit", "score"), ("score",)
+COINS = ("bernoulli", "straight-through-bernoulli", "poisson")
 MOVING: dict[str, Any] = {"gradients": ("pathwise",), "stands": ("posterior", "prior"), "moves": True}
 
 TABLE = (
@@ -76,31 +86,37 @@ TABLE = (
     Row(real.StudentT, "real", IMPLICIT),
     Row(rows.MultivariateStudentT, "rows", IMPLICIT),
     Row(real.Cauchy, "real", PATHWISE, closed=("cauchy",)),
-    Row(real.Uniform, "moving interval", **MOVING),
+    Row(real.Uniform, "moving interval", **MOVING, closed=("uniform", "pareto", "normal", "gumbel")),
     Row(real.Triangular, "moving interval", **MOVING),
-    Row(positives.Exponential, "positive", PATHWISE, closed=("exponential", "gamma", "erlang"), moment=1),
-    Row(positives.Gamma, "positive", IMPLICIT, closed=("exponential", "gamma", "erlang"), moment=1),
-    Row(positives.Erlang, "positive", PATHWISE, closed=("exponential", "gamma", "erlang"), moment=1),
-    Row(positives.ChiSquared, "positive", IMPLICIT, moment=1),
+    Row(positives.Exponential, "positive", PATHWISE, closed=("normal", "gumbel", *GAMMAS), moment=1),
+    Row(positives.Gamma, "positive", IMPLICIT, closed=("normal", "gumbel", *GAMMAS), moment=1),
+    Row(positives.Erlang, "positive", PATHWISE, closed=("normal", "gumbel", *GAMMAS), moment=1),
+    Row(positives.ChiSquared, "positive", IMPLICIT, closed=("normal", "gumbel", *GAMMAS), moment=1),
     Row(positives.FisherSnedecor, "positive", IMPLICIT),
-    Row(positives.LogNormal, "positive", PATHWISE, closed=("lognormal", "gamma", "erlang")),
-    Row(positives.Weibull, "positive", PATHWISE, closed=("weibull", "gamma", "erlang"), moment=inf),
+    Row(positives.LogNormal, "positive", PATHWISE, closed=("lognormal", *GAMMAS[1:])),
+    Row(positives.Weibull, "positive", PATHWISE, closed=("weibull", *GAMMAS[1:]), moment=inf),
     Row(positives.Rayleigh, "positive", PATHWISE, closed=("rayleigh",), moment=2),
     Row(positives.Gompertz, "positive", PATHWISE, moment=inf),
-    Row(positives.Pareto, "moving positive interval", **MOVING),
-    Row(positives.Reciprocal, "moving positive interval", **MOVING),
-    Row(shares.Beta, "unit interval", IMPLICIT, closed=("beta",)),
+    Row(positives.Pareto, "moving positive interval", **MOVING, closed=("pareto",)),
+    Row(positives.Reciprocal, "moving positive interval", **MOVING, closed=("reciprocal",)),
+    Row(shares.Beta, "unit interval", IMPLICIT, closed=("beta", "normal", "uniform", *GAMMAS)),
     Row(shares.Kumaraswamy, "unit interval", PATHWISE),
     Row(cells.ContinuousBernoulli, "unit interval", PATHWISE, closed=("continuous-bernoulli",)),
     Row(cells.CrossEntropy, "unit interval", (), ("likelihood",)),
     Row(rows.Dirichlet, "simplex", IMPLICIT, closed=("dirichlet",)),
     Row(rows.VonMisesFisher, "sphere", IMPLICIT, closed=("von-mises-fisher",)),
-    Row(cells.Bernoulli, "coins", SCORE, closed=("bernoulli",)),
+    Row(cells.Bernoulli, "coins", SCORE, closed=COINS),
     Row(cells.Categorical, "categories", ("enumeration", "score"), closed=("categorical",)),
     Row(shares.RelaxedBernoulli, "unit interval", ("relaxed", "score"), ("posterior", "prior")),
     Row(shares.RelaxedCategorical, "simplex", ("relaxed", "score"), ("posterior", "prior")),
-    Row(shares.StraightThroughBernoulli, "coins", ("straight-through", "score"), ("posterior", "prior")),
-    Row(shares.StraightThroughCategorical, "one-hot", ("straight-through", "score"), ("posterior", "prior")),
+    Row(shares.StraightThroughBernoulli, "coins", ("straight-through", "score"), ("posterior", "prior"), closed=COINS),
+    Row(
+        shares.StraightThroughCategorical,
+        "one-hot",
+        ("straight-through", "score"),
+        ("posterior", "prior"),
+        closed=("straight-through-categorical",),
+    ),
     Row(counts.Poisson, "counts", SCORE, closed=("poisson",), moment=1),
     Row(counts.NegativeBinomial, "counts", SCORE),
     Row(counts.ZeroInflated, "counts", SCORE),
@@ -223,7 +239,7 @@ def check_posterior(q: Family, prior: Distribution | Family) -> None:
             f"A {mine.name} posterior draws z from the support '{mine.support}', where a {p.name} prior (support "
             f"'{p.support}') has no density everywhere. Use {_alternatives(p)}."
         )
-    if p.moment >= q.finite_moments:
+    if q.finite_moments < inf and p.moment >= q.finite_moments:
         raise AbilityError(
             f"KL(q || p) is infinite for a {mine.name} posterior under a {p.name} prior: the prior's log density falls "
             f"faster than the posterior's tails{_cure(q)}. Use {_alternatives(p)}, or a prior with heavy tails (student-t)."
@@ -266,9 +282,9 @@ def _known(what: Family | str) -> Row | None:
 
 
 def _fits(q: Row, p: Row) -> bool:
-    """Whether each draw of q has a density under p; where p's ends move nobody can say beforehand."""
+    """Whether each draw of q has a density under p, or may have one where p's ends are parameters."""
     if p.moves:
-        return "real" in WITHIN[q.support]
+        return q.name in _INSIDE[p.name]
     target = "real" if p.support == "rows" else p.support
     return target in WITHIN[q.support]
 
