@@ -98,6 +98,10 @@ class RowNoise:
     def __init__(self, x: Tensor, seed: int, first: int = 0) -> None:
         self.keys, self.first, self.draws = row_keys(x, seed), first, 0
 
+    def skip(self, n_samples: int) -> None:
+        """Go on to the samples after these, the first draw of each."""
+        self.first, self.draws = self.first + n_samples, 0
+
     def uniform(self, n_samples: int, shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Uniform on the open interval (0, 1), `(n_samples, batch, *shape)`, float64."""
         size = prod(shape)

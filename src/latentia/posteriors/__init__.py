@@ -3,5 +3,6 @@
 from .amortized import Amortized
 from .base import Posterior
 from .exact import Exact
+from .refined import Refined
 
-__all__ = ["Amortized", "Exact", "Posterior"]
+__all__ = ["Amortized", "Exact", "Posterior", "Refined"]

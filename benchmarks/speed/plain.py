@@ -1,0 +1,142 @@
+"""The floor (matrix products alone) and the loop that a careful person writes by hand."""
+
+import time
+
+import numpy as np
+import torch
+from common import BATCH, HIDDEN, LATENT, PIXELS, Clock
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+
+def floor(x: np.ndarray) -> list[float]:
+    """Forward and backward products of the four layers: eleven of them, nothing else."""
+    rows = torch.from_numpy(x[:BATCH])
+    weights = [
+        torch.randn(a, b) for a, b in ((PIXELS, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, PIXELS))
+    ]
+    inputs = [rows, torch.randn(BATCH, HIDDEN), torch.randn(BATCH, LATENT), torch.randn(BATCH, HIDDEN)]
+    outputs = [torch.randn(BATCH, w.shape[1]) for w in weights]
+    clock = Clock(len(x))
+    with torch.no_grad():
+        for _ in clock.epochs():
+            for _ in range(len(x) // BATCH):
+                for i, (a, w, g) in enumerate(zip(inputs, weights, outputs)):
+                    a @ w
+                    a.T @ g
+                    if i:
+                        g @ w.T
+            clock.tick()
+    return clock.seconds()
+
+
+def adam(x: np.ndarray) -> list[float]:
+    """Fused Adam alone, on as many numbers."""
+    sizes = [
+        (PIXELS, HIDDEN),
+        (HIDDEN,),
+        (HIDDEN, 2 * LATENT),
+        (2 * LATENT,),
+        (LATENT, HIDDEN),
+        (HIDDEN,),
+        (HIDDEN, PIXELS),
+    ]
+    parameters = [nn.Parameter(torch.randn(size)) for size in sizes]
+    optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    clock = Clock(len(x))
+    for _ in clock.epochs():
+        for _ in range(len(x) // BATCH):
+            optimizer.step()
+        clock.tick()
+    return clock.seconds()
+
+
+def networks() -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder, one hidden layer each."""
+    encoder = nn.Sequential(nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT))
+    return encoder, nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PIXELS))
+
+
+def loss_of(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> Tensor:
+    """The negative ELBO, by hand."""
+    loc, log_variance = encoder(x).chunk(2, -1)
+    z = loc + torch.exp(0.5 * log_variance) * torch.randn_like(loc)
+    reconstruction = cross_entropy(decoder(z), x, reduction="sum")
+    kl = -0.5 * (1 + log_variance - loc.square() - log_variance.exp()).sum()
+    return (reconstruction + kl) / len(x)
+
+
+def loop(x: np.ndarray) -> list[float]:
+    """Data in memory, a permutation per epoch, fused Adam; no history, no checks, no checkpoints."""
+    rows, (encoder, decoder) = torch.from_numpy(x), networks()
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
+    clock = Clock(len(x))
+    for _ in clock.epochs():
+        order = torch.randperm(len(rows))
+        for start in range(0, len(rows), BATCH):
+            loss = loss_of(encoder, decoder, rows[order[start : start + BATCH]])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        clock.tick()
+    return clock.seconds()
+
+
+def importance_loop(x: np.ndarray, k: int = 50) -> list[float]:
+    """The same with the importance-weighted bound."""
+    rows, (encoder, decoder) = torch.from_numpy(x), networks()
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
+    clock = Clock(len(x))
+    for _ in clock.epochs():
+        order = torch.randperm(len(rows))
+        for start in range(0, len(rows), BATCH):
+            batch = rows[order[start : start + BATCH]]
+            loc, log_variance = encoder(batch).chunk(2, -1)
+            noise = torch.randn(k, *loc.shape)
+            z = loc + torch.exp(0.5 * log_variance) * noise
+            target = batch.expand(k, *batch.shape)
+            log_weight = -cross_entropy(decoder(z), target, reduction="none").sum(-1)
+            log_weight = log_weight + 0.5 * (noise.square() - z.square() + log_variance).sum(-1)
+            loss = -torch.logsumexp(log_weight, 0).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        clock.tick()
+    return clock.seconds()
+
+
+def conv_networks() -> tuple[nn.Module, nn.Module]:
+    """latentia's own convolutional networks: the workload is the step, not the architecture."""
+    from latentia.networks import ConvDecoder, ConvEncoder
+
+    return ConvEncoder((28, 28), 2 * LATENT, n_hidden=128), ConvDecoder(LATENT, (28, 28), 1, n_hidden=128)
+
+
+def conv_loop(x: np.ndarray) -> list[float]:
+    """The loop by hand, with convolutional networks."""
+    rows, (encoder, decoder) = torch.from_numpy(x), conv_networks()
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
+    clock = Clock(len(x))
+    for _ in clock.epochs():
+        order = torch.randperm(len(rows))
+        for start in range(0, len(rows), BATCH):
+            batch = rows[order[start : start + BATCH]]
+            loc, log_variance = encoder(batch).reshape(len(batch), -1).chunk(2, -1)
+            z = loc + torch.exp(0.5 * log_variance) * torch.randn_like(loc)
+            logits = decoder(z).reshape(len(batch), -1)
+            kl = -0.5 * (1 + log_variance - loc.square() - log_variance.exp()).sum()
+            loss = (cross_entropy(logits, batch, reduction="sum") + kl) / len(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        clock.tick()
+    return clock.seconds()
+
+
+def seconds(function: object, *arguments: object) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    function(*arguments)  # type: ignore[operator]
+    return time.perf_counter() - start
