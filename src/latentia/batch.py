@@ -3,12 +3,24 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .errors import DataError
+
+
+class Place(NamedTuple):
+    """Where the rows of a batch stand in the one that several processes hold together.
+
+    Arguments:
+        start: position of its first row there.
+        rows: rows there.
+    """
+
+    start: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,7 @@ class Batch:
         weight: how often each row counts, `(batch,)`; None is one each.
         observed: True where a cell was observed, `(batch, *event)`; None is everywhere.
         label: an integer label for each row, `(batch,)`.
+        place: in the batch of all processes; None where these are all its rows.
     """
 
     x: Tensor
@@ -28,9 +41,15 @@ class Batch:
     weight: Tensor | None = None
     observed: Tensor | None = None
     label: Tensor | None = None
+    place: Place | None = None
 
     def __len__(self) -> int:
         return self.x.shape[0]
+
+    @property
+    def n_together(self) -> int:
+        """Rows of the batch that all processes hold together, by which a loss is divided."""
+        return self.x.shape[0] if self.place is None else self.place.rows
 
     def weighted_sum(self, values: Tensor) -> Tensor:
         """Sum of weight x value over the rows; `values` is `(batch,)`."""

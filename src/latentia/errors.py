@@ -7,7 +7,8 @@
     │   ├── AbilityError     a model is asked for what it cannot do
     │   ├── RunError         a run folder is missing, taken, newer or damaged
     │   ├── NonFiniteError   a loss stopped being a number
-    │   └── MemoryLimitError a step does not fit into the device's memory
+    │   ├── MemoryLimitError a step does not fit into the device's memory
+    │   └── ProcessError     several processes cannot go on together
     └── (anything else is a fault of ours: exit code 1)
 
 A message says what came, what was expected and what to try.
@@ -44,6 +45,10 @@ class NonFiniteError(UserError, ArithmeticError):
 
 class MemoryLimitError(UserError, MemoryError):
     """A step does not fit into the device's memory."""
+
+
+class ProcessError(UserError, RuntimeError):
+    """Several processes that work on one problem cannot go on together."""
 
 
 def choose(name: str, value: object, allowed: tuple[str, ...]) -> str:

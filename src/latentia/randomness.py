@@ -1,21 +1,29 @@
-"""Two kinds of random numbers: a stream of a run's own, and noise that belongs to a row.
+"""Random numbers: a stream of a run's own, noise that belongs to a row, and a process's part of a batch's noise.
 
 `torch.distributions` takes no generator, so a run's stream is swapped in for the process's generators and
 given back on every exit. At evaluation a row's noise comes from the seed and the row's content, so that a
 row scores the same whatever stands beside it, in any order and any chunk.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15, odd: the increment of SplitMix64
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+_FILLS = ("normal_", "uniform_", "exponential_", "cauchy_", "log_normal_")
+_LIKE = ("rand_like", "randn_like")
+_NEW = ("rand", "randn")
+_BY_VALUE = ("bernoulli", "bernoulli_", "multinomial", "poisson", "binomial", "normal", "randint", "geometric_")
+_BY_VALUE += ("_standard_gamma", "_sample_dirichlet")  # how much they draw depends on the parameters
 
 
 class Stream:
@@ -136,6 +144,82 @@ def row_noise(x: Tensor, seed: int, first: int = 0) -> Iterator[RowNoise]:
 def current_row_noise() -> RowNoise | None:
     """The noise of the rows being evaluated, or None while learning."""
     return _ROW_NOISE.get()
+
+
+class PartNoise(TorchFunctionMode):
+    """Inside, noise for some rows is drawn for all the rows of the batch, and cut: the numbers that one process draws.
+
+    All processes draw from streams of the same state, which so stay alike. What draws by rejection, or as much as its
+    parameters say, gets a stream of its own for these rows: as good, but other numbers than one process draws.
+
+    Arguments:
+        start, stop: the rows to keep.
+        rows: rows of the whole batch.
+        axis: of the rows in what is drawn.
+
+    >>> with Stream(0): whole = torch.rand(5, 2)
+    >>> with Stream(0), PartNoise(3, 5, 5, axis=0): part = torch.rand(2, 2)
+    >>> torch.equal(part, whole[3:])
+    True
+    """
+
+    def __init__(self, start: int, stop: int, rows: int, axis: int) -> None:
+        super().__init__()
+        self.start, self.stop, self.rows, self.axis = start, stop, rows, axis
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        options, name = dict(kwargs or {}), getattr(func, "__name__", "")
+        if name in _FILLS and self._are_rows(args[0].shape):
+            whole = args[0].new_empty(self._whole(args[0].shape))
+            func(whole, *args[1:], **options)
+            return args[0].copy_(self._cut(whole))
+        if name in _LIKE and self._are_rows(args[0].shape):
+            return self._cut(func(args[0].new_empty(self._whole(args[0].shape)), **options))
+        if name in _NEW and self._are_rows(shape := _size(args, options)):
+            return self._cut(func(self._whole(shape), **{k: v for k, v in options.items() if k != "size"}))
+        if name in (*_FILLS, *_LIKE, *_NEW, *_BY_VALUE):
+            given = torch.device(options.get("device") or "cpu")
+            with self._apart(next((a.device for a in args if isinstance(a, Tensor)), given)):
+                return func(*args, **options)
+        return func(*args, **options)
+
+    def _are_rows(self, shape: Sequence[int]) -> bool:
+        return len(shape) > self.axis and shape[self.axis] == self.stop - self.start
+
+    def _whole(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return (*shape[: self.axis], self.rows, *shape[self.axis + 1 :])
+
+    def _cut(self, whole: Tensor) -> Tensor:
+        return whole.narrow(self.axis, self.start, self.stop - self.start)
+
+    def _apart(self, device: torch.device) -> Stream:
+        seed = int(torch.randint(2**62, ()))  # the same in all processes, which leaves their streams alike
+        return Stream(seed + self.start, device)
+
+
+def _size(args: Sequence[Any], options: Mapping[str, Any]) -> tuple[int, ...]:
+    size = options.get("size", args[0] if len(args) == 1 and not isinstance(args[0], int) else args)
+    return tuple(size)
+
+
+_PART: ContextVar[tuple[int, int, int] | None] = ContextVar("part", default=None)
+
+
+@contextmanager
+def part_noise(start: int, stop: int, rows: int) -> Iterator[None]:
+    """Inside, `distributions.draw` draws for `rows` rows and keeps those from `start` to `stop`."""
+    token = _PART.set((start, stop, rows))
+    try:
+        yield
+    finally:
+        _PART.reset(token)
+
+
+def current_part() -> tuple[int, int, int] | None:
+    """Which rows of how many are this process's, or None where they are all."""
+    return _PART.get()
 
 
 def row_keys(x: Tensor, seed: int) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, MultivariateNormal, Normal
 
 from ..errors import AbilityError
-from ..randomness import RowNoise, current_row_noise
+from ..randomness import PartNoise, RowNoise, current_part, current_row_noise
 from .inverse_cdf import into_open
 
 
@@ -23,6 +23,14 @@ def draw(q: Distribution, n_samples: int) -> Tensor:
     noise = current_row_noise()
     if noise is not None:
         return from_noise(q, noise, n_samples)
+    part = current_part()
+    if part is not None:
+        with PartNoise(*part, axis=0 if q.has_rsample and n_samples == 1 else 1):
+            return _drawn(q, n_samples)
+    return _drawn(q, n_samples)
+
+
+def _drawn(q: Distribution, n_samples: int) -> Tensor:
     if q.has_rsample:
         return q.rsample().unsqueeze(0) if n_samples == 1 else q.rsample(torch.Size((n_samples,)))
     return q.sample(torch.Size((n_samples,)))

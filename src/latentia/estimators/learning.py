@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError, RunError, UserError
+from ..errors import ParameterError, ProcessError, RunError, UserError
 from ..fitted import close_failed_run, read_seed
 from ..learn import fit
+from ..processes import current
 from ..randomness import Stream
 from .given import Given, take_in
 from .plan import warn_constant
@@ -19,6 +20,8 @@ class Printing:
     """What `verbose` prints, unless the caller watches for itself."""
 
     def __init__(self, verbose: int, planned: Callable[..., None] | None, progress: Callable[..., None] | None) -> None:
+        if not current().first:
+            planned, progress, verbose = None, None, 0
         self.planned = planned or (self._lines if verbose else lambda sentences: None)
         self.progress = progress or (self._line if verbose else None)
 
@@ -46,24 +49,34 @@ def learn(
 
     estimator.columns_ = tuple(note.get("data", {}).get("columns", ())) or None
     given = take_in(estimator, X, sample_weight)
-    estimator.seed_ = new_seed(estimator.random_state) if not resume or folder is None else read_seed(folder)
+    estimator.seed_ = _shared_seed(lambda: read_seed(folder) if resume and folder else new_seed(estimator.random_state))
     given.split(estimator)
     estimator.held_out_rows_ = given.held_out
     _begin(estimator, given)
-    if folder is not None:
-        open_run(estimator, folder, resume, note)
+    with current().together():
+        if folder is not None and current().first:
+            open_run(estimator, folder, resume, note)
     watch.planned(estimator.plan_.sentences)
     try:
         _run_loop(estimator, given, folder, resume, watch.progress, options)
     except UserError as error:
-        if folder is not None and not isinstance(error, RunError):
+        if folder is not None and current().first and not isinstance(error, (RunError, ProcessError)):
             close_failed_run(folder)
         raise
     estimator._finish()
-    if folder is not None:
-        estimator.save(folder, **note)
-    elif estimator.fit_.interrupted:
+    with current().together():
+        if folder is not None and current().first:
+            estimator.save(folder, **note)
+    if folder is None and estimator.fit_.interrupted:
         raise KeyboardInterrupt(estimator.fit_.status)
+
+
+def _shared_seed(choose: Callable[[], int]) -> int:
+    """The first process's choice; the others need not see the run's folder."""
+    processes = current()
+    with processes.together():
+        seed = choose() if processes.first else 0
+    return int(processes.from_first(str(seed)))
 
 
 def _run_loop(

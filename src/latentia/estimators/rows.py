@@ -12,6 +12,7 @@ from ..bounds.evaluate import evaluating
 from ..data import Shards
 from ..data.checks import check_rows
 from ..errors import DataError
+from ..processes import alone, current
 
 CHUNK = 4096
 
@@ -53,7 +54,20 @@ def seen_rows(estimator: Any, X: Any) -> tuple[np.ndarray, Tensor]:
 
 
 def posterior_moments(estimator: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of q(z|x), `(rows, n_latent)` each."""
+    """Mean and standard deviation of q(z|x), `(rows, n_latent)` each.
+
+    Within `processes.joined` every process takes its part of the rows.
+    """
+    processes = current()
+    if processes.many:
+        start, stop = (len(x) * (processes.rank + i) // processes.size for i in (0, 1))
+        with alone():
+            own = posterior_moments(estimator, x[start:stop] if stop > start else x[:1])
+        whole = [t.new_zeros(len(x), t.shape[1]) for t in own]
+        for t, part in zip(whole, own):
+            t[start:stop] = part[: stop - start]
+        mean, sd = processes.all_sum(*whole)
+        return mean, sd
     means, sds = [], []
     with evaluating(estimator.model_, estimator.posterior_):
         for rows in x.split(CHUNK):

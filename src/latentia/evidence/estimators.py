@@ -4,7 +4,7 @@ Each goes over the rows in chunks and over the samples in chunks; a row's noise 
 its terms are added up in float64, so that the answer is the same in any chunking and any order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import log
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..bounds import Bound, Elbo, ImportanceWeighted
 from ..bounds.evaluate import evaluating
 from ..errors import AbilityError, ParameterError, choose
 from ..estimate import Estimate
+from ..processes import current, part_of
 from ..randomness import row_noise
 from .tail import HEAVY, Tail
 
@@ -45,7 +46,7 @@ def exact(model: Any, data: Any, *, weight: Tensor | None = None, chunk: int = 4
     require(model, HasLogProb, "exact evidence", "evidence.importance (a lower bound) or evidence.elbo")
     batches = _rows(model, data, weight, chunk)
     with evaluating(model):
-        values = torch.cat([model.log_prob(batch.x, batch.observed).double().cpu() for batch in batches.in_order()])
+        (values,) = _over_rows(batches, 1, lambda batch: [model.log_prob(batch.x, batch.observed)])
     return Estimate(values, "exact", "exact", weight=_weights(batches))
 
 
@@ -134,11 +135,10 @@ def _sampled(
     batches = _rows(model, data, weight, chunk)
     log_mean = make is ImportanceWeighted
     with evaluating(model, posterior):
-        rows = [
+        rows = lambda batch: (  # noqa: E731
             _Running(log_mean, n_samples).over(_terms(model, posterior, batch, make, n_samples, seed)).result()
-            for batch in batches.in_order()
-        ]
-    values, errors, sizes, tails = (torch.cat(column).cpu() for column in zip(*rows))
+        )
+        values, errors, sizes, tails = _over_rows(batches, 4, rows)
     method = "importance" if log_mean else "elbo"
     drawn = bool((errors > 0).any()) or n_samples == 1 or log_mean
     ess = sizes if log_mean else None
@@ -155,6 +155,25 @@ def _sampled(
         _weights(batches),
         warning=text,
     )
+
+
+def _over_rows(batches: Batches, n: int, columns: Callable[[Batch], Sequence[Tensor]]) -> list[Tensor]:
+    """`columns` of every batch, `n` of shape `(batch,)`, put together as `(rows,)`, float64 on the CPU.
+
+    Within `processes.joined` every process takes its part of each batch.
+    """
+    processes = current()
+    if not processes.many:
+        return [torch.cat(column).double().cpu() for column in zip(*map(columns, batches.in_order()))]
+    out = torch.zeros(n, batches.n_rows, dtype=torch.float64)
+    first = 0
+    for whole in batches.in_order():
+        part = part_of(whole, processes)
+        if len(part) and part.place is not None:
+            start = first + part.place.start
+            out[:, start : start + len(part)] = torch.stack(list(columns(part))).double().cpu()
+        first += len(whole)
+    return list(*processes.all_sum(out))
 
 
 def _terms(model: Any, posterior: Any, batch: Batch, make: Any, n_samples: int, seed: int) -> Iterator[Tensor]:

@@ -9,6 +9,7 @@ from torch.nn.utils import clip_grad_norm_
 from ..batch import Batch, Batches
 from ..bounds import Bound, Elbo, Terms
 from ..errors import AbilityError, ParameterError, choose
+from ..processes import processes_of
 from .base import Info, Learner, State, step_info
 from .gradient import EXECUTIONS, GradientStep
 from .guard import guard
@@ -88,8 +89,9 @@ class AmortizedVI(Learner):
             terms = self.bound(model, self.posterior, batch)
             return terms, self.objective(terms, batch, kl_weight, mean_weight)
 
+        settings, processes = (self.bound, self.objective), processes_of(batches)
         handles = {
-            "gradient": GradientStep(evaluate, (model, self.posterior), (self.bound, self.objective), self.execution),
+            "gradient": GradientStep(evaluate, (model, self.posterior), settings, self.execution, processes),
             "optimizer": optimizer,
             "rates": [group["lr"] for group in optimizer.param_groups],
             "kl_weight": weight,
@@ -106,7 +108,7 @@ class AmortizedVI(Learner):
         if self.schedule.moves:
             set_rate(optimizer, state.handles["rates"], self.schedule(state.step))
         terms, loss = gradient(batch, state.handles["kl_weight"])
-        guard(loss, model, self.posterior, self.bound, batch, state.step)
+        guard(loss, model, self.posterior, self.bound, batch, state.step, processes_of(batches))
         if self.gradient_clip is not None:
             clip_grad_norm_(optimizer.param_groups[0]["params"], self.gradient_clip)
         optimizer.step()

@@ -41,7 +41,7 @@ class Info:
         parts: the same for each named part.
         weight: of each entry, `(n,)`; None is one each.
         loss: the scalar that was descended, 0-dimensional; None for a closed-form step.
-        rows: rows used.
+        rows: rows used, those of all processes.
         done: the learner's own stop rule is met.
         status: why, in a sentence, when done.
     """
@@ -58,7 +58,7 @@ class Info:
 def step_info(terms: Terms, batch: Batch, loss: Tensor, done: bool = False, status: str = "") -> Info:
     """What a gradient step on one minibatch has to say."""
     parts = {name: part.detach() for name, part in terms.parts.items()}
-    return Info(terms.value.detach(), parts, batch.weight, loss.detach(), len(batch), done, status)
+    return Info(terms.value.detach(), parts, batch.weight, loss.detach(), batch.n_together, done, status)
 
 
 class Learner(ABC):

@@ -1,5 +1,6 @@
 """Checkpoints: folders that are renamed into place once, with the position in the data in them."""
 
+import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import RunError
+from ..processes import Processes
 from ..storage import read_json, read_tensors, replace_folder, write_json, write_tensors
 
 KEEP = 2
@@ -55,6 +57,23 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
     if failure is not None:
         raise failure
     return None
+
+
+def shared_checkpoint(folder: Path, processes: Processes) -> Checkpoint | None:
+    """`latest_checkpoint` as the first process sees it: the others need not see the folder."""
+    if not processes.many:
+        return latest_checkpoint(folder)
+    with processes.together():
+        saved = latest_checkpoint(folder) if processes.first else None
+    numbers = json.loads(processes.from_first(json.dumps(None if saved is None else [saved.step, saved.numbers])))
+    if numbers is None:
+        return None
+    return Checkpoint(numbers[0], processes.tensors_of_first({} if saved is None else saved.tensors), numbers[1])
+
+
+def of_rank(rank: int) -> str:
+    """The prefix of what a process other than the first has for itself."""
+    return f"process-{rank}"
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from ..batch import Batch, Batches
 from ..bounds import Elbo, Terms
 from ..errors import NonFiniteError, ParameterError, choose
 from ..posteriors import Exact
+from ..processes import processes_of, whole_of
 from .base import Info, Learner, State, step_info
 from .checkpoints import named, under
 from .gradient import GradientStep
@@ -91,16 +92,17 @@ class ExactEM(Learner):
         self.check(model)
         if isinstance(model, HasUpdate):
             if self.start != "current":
-                model.initialise(batches, self.start, self.seed)
+                self._start(model, batches, self.seed)
             return State(numbers={"start": 0, "iteration": 0, "previous": None, "best": None})
         optimizer = make_optimizer(self.optimizer, model.parameters(), self.learning_rate)
         mean_weight = batches.mean_weight
 
         def evaluate(batch: Batch) -> tuple[Terms, Tensor]:
             terms = self._terms_with_q_held(model, batch)
-            return terms, -batch.weighted_sum(terms.surrogate) / (len(batch) * mean_weight)
+            return terms, -batch.weighted_sum(terms.surrogate) / (batch.n_together * mean_weight)
 
-        return State(handles={"optimizer": optimizer, "gradient": GradientStep(evaluate, (model,))})
+        gradient = GradientStep(evaluate, (model,), processes=processes_of(batches))
+        return State(handles={"optimizer": optimizer, "gradient": gradient})
 
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
         if isinstance(model, HasUpdate):
@@ -126,7 +128,7 @@ class ExactEM(Learner):
         if statistics:
             model.update(statistics)
         elif numbers["start"] > 0:
-            model.initialise(batches, self.start, self.seed + numbers["start"])
+            self._start(model, batches, self.seed + numbers["start"])
         statistics, info = _expect(model, batches)
         numbers["iteration"] += 1
         value = _penalised(info)
@@ -139,6 +141,11 @@ class ExactEM(Learner):
             info, statistics = self._end_start(model, numbers, best, info, rise), {}
         tensors = {**named("statistics", statistics), **named("best", best)}
         return State(state.step + 1, tensors, numbers), info
+
+    def _start(self, model: Any, batches: Batches, seed: int) -> None:
+        """Every process looks at all the rows; that all start alike does not rest on equal rounding."""
+        model.initialise(whole_of(batches), self.start, seed)
+        processes_of(batches).copy_first_(model)
 
     def _end_start(self, model: Any, numbers: dict[str, Any], best: dict[str, Tensor], info: Info, rise: Any) -> Info:
         """Keep this start if it is the best so far; begin the next one, or end with the best."""
@@ -183,7 +190,8 @@ class ExactEM(Learner):
 
 
 def _expect(model: Any, batches: Batches) -> tuple[dict[str, Tensor], Info]:
-    """The E-step over one pass: summed statistics and the bound."""
+    """The E-step over one pass: summed statistics and the bound, in float64 over all processes."""
+    processes = processes_of(batches)
     statistics: Statistics = {}
     bound = weight = torch.zeros((), dtype=torch.float64, device=batches.device)
     for batch in batches.one_pass():
@@ -191,9 +199,12 @@ def _expect(model: Any, batches: Batches) -> tuple[dict[str, Tensor], Info]:
         statistics = add_statistics([statistics, expectation.statistics])
         bound = bound + batch.weighted_sum(expectation.log_prob)
         weight = weight + batch.total_weight()
+    *totals, bound, weight = processes.all_sum(*statistics.values(), bound, weight)
     penalty = model.log_penalty().detach().to(bound)
-    weight = weight.to(bound).reshape(1)
-    return dict(statistics), Info(bound / weight, {"penalty": penalty / weight}, weight, None, batches.n_rows)
+    weight = weight.reshape(1)
+    counted = weight if processes.first else torch.zeros_like(weight)  # all know it, one tells it
+    info = Info(bound / weight, {"penalty": penalty / weight}, counted, None, batches.n_rows)
+    return dict(zip(statistics, totals)), info
 
 
 def _penalised(info: Info) -> float:

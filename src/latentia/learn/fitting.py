@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from ..batch import Batches, as_batches
 from ..devices import pick_device, pick_dtype
+from ..errors import ParameterError
 from ..fitted import Fit
+from ..processes import current, share
 from .base import Learner
 from .limits import Limits, Progress
 from .loop import Callback, Loop
@@ -59,6 +61,9 @@ def fit(
         progress: called with a `Progress` about ten times a second.
         profile: a folder; writes there where the time went, profile.md and a trace of some steps.
 
+    Within `processes.joined` every process calls this with the same arguments, works on its part of each batch, and
+    comes out with the same weights; the first one writes and reports.
+
     Raises:
         AbilityError: the learner cannot learn this model.
         NonFiniteError: a loss stopped being a number.
@@ -71,12 +76,15 @@ def fit(
     True
     """
     learner.check(model)
-    where = pick_device(device)
+    processes = current()
+    where = processes.device(pick_device(device))
     dtype = learner.dtype if precision is None else pick_dtype(precision)
     model.to(device=where, dtype=dtype)
     learner.posterior.to(device=where, dtype=dtype)
     options: dict[str, Any] = {"batch_size": batch_size, "dtype": dtype, "transform": transform}
-    batches = _on(where, data, weight=_tensor(weight, where), seed=seed, **options)
+    batches = share(_on(where, data, weight=_tensor(weight, where), seed=seed, **options), processes)
+    if processes.many:
+        _check_share(batches, seed)
     held_out = (
         None if validation is None else _on(where, validation, noise_seed=seed, **{**options, "batch_size": 1024})
     )
@@ -94,9 +102,18 @@ def fit(
         autocast=autocast,
         callbacks=callbacks,
         progress=progress,
-        profile=None if profile is None else Profile(Path(profile), n_steps),
+        profile=None if profile is None or not processes.first else Profile(Path(profile), n_steps),
     )
     return loop.run(resume)
+
+
+def _check_share(batches: Batches, seed: int) -> None:
+    processes = current()
+    processes.check_same("data", f"of {batches.n_rows} rows in batches of {batches.batch_size}, seed {seed},")
+    if processes.size > batches.n_rows:
+        raise ParameterError(
+            f"{processes.size} processes came for {batches.n_rows} rows. Use at most as many processes as there are rows."
+        )
 
 
 def _on(device: torch.device, data: Any, **options: Any) -> Batches:

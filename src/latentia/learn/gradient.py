@@ -1,7 +1,7 @@
 """Loss and gradient of one minibatch: step by step in Python, or by a program that was recorded from it."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from ..batch import Batch
 from ..bounds import Terms
 from ..errors import ParameterError, choose
+from ..processes import ALONE, Processes
+from ..randomness import part_noise
 from .program import Program, compiled, is_plain, record, signature
 
 EXECUTIONS = ("auto", "eager", "recorded", "compiled")
 RECORD_AFTER = 200  # steps: recording costs about as much as it saves in 300
 Evaluate = Callable[..., tuple[Terms, Tensor]]
-_COLUMNS = tuple(field.name for field in fields(Batch))
+_COLUMNS = tuple(field.name for field in fields(Batch) if field.name != "place")
 
 
 class GradientStep:
@@ -28,6 +30,8 @@ class GradientStep:
         execution: "eager"; "recorded": from some step on a recorded program of the same operations, which gives the
             same bits; "auto": recorded where every module is torch's or latentia's own, which decide nothing in Python,
             else eager; "compiled": the recorded operations compiled by `torch.compile`, from the first step on.
+        processes: among whom the batch is shared. Each one's loss is its rows' sum over the count of all; losses and
+            gradients are then added up, in one buffer, and are the same bits in all.
 
     A program is dropped for good when it did not give the same bits as the step it was recorded from, and recorded anew
     when modules were frozen, moved or hooked in between.
@@ -39,8 +43,10 @@ class GradientStep:
         modules: tuple[nn.Module, ...],
         settings: tuple[Any, ...] = (),
         execution: str = "auto",
+        processes: Processes = ALONE,
     ) -> None:
         self.evaluate, self.modules, self.settings = evaluate, modules, settings
+        self.processes, self._reached = processes, {}
         self.execution = choose("execution", execution, EXECUTIONS)
         self.steps = 0
         self.program: Program | None = None
@@ -49,6 +55,10 @@ class GradientStep:
         self._signature: tuple[Any, ...] = ()
 
     def __call__(self, batch: Batch, *tensors: Tensor) -> tuple[Terms, Tensor]:
+        terms, loss = self._own(batch, *tensors)
+        return terms, self._add_up(loss) if self.processes.many else loss
+
+    def _own(self, batch: Batch, *tensors: Tensor) -> tuple[Terms, Tensor]:
         self.steps += 1
         if self.program is not None and self._shape == _shape(batch):
             return self._replay(batch, tensors)
@@ -64,14 +74,42 @@ class GradientStep:
     # --- eager -------------------------------------------------------------------------------------------------
 
     def _eager(self, batch: Batch, tensors: tuple[Tensor, ...]) -> tuple[Terms, Tensor]:
-        terms, loss = self.evaluate(batch, *tensors)
+        terms, loss = self._evaluated(batch, *tensors)
         for parameter in self._parameters():
             parameter.grad = None
         loss.backward()
         return terms, loss
 
+    def _evaluated(self, batch: Batch, *tensors: Tensor) -> tuple[Terms, Tensor]:
+        if batch.place is None:
+            return self.evaluate(batch, *tensors)
+        start, rows = batch.place
+        with part_noise(start, start + len(batch), rows):
+            return self.evaluate(batch, *tensors)
+
     def _parameters(self) -> list[nn.Parameter]:
         return [p for module in self.modules for p in module.parameters()]
+
+    # --- several processes -------------------------------------------------------------------------------------
+
+    def _add_up(self, loss: Tensor) -> Tensor:
+        """The gradients of all processes into `parameter.grad`; the loss of all."""
+        reached = self._reached_parameters()
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in reached]
+        flat = self.processes.sum_(torch.cat([*(g.reshape(-1) for g in gradients), loss.detach().reshape(1)]))
+        *parts, total = flat.split([*(p.numel() for p in reached), 1])
+        for parameter, part in zip(reached, parts):
+            parameter.grad = part.view_as(parameter).to(parameter.dtype)
+        return total.reshape(())
+
+    def _reached_parameters(self) -> list[nn.Parameter]:
+        """Parameters that a gradient has reached in any process: the others keep none, as they would in one."""
+        moving = list(dict.fromkeys(p for p in self._parameters() if p.requires_grad))
+        key = tuple(id(p) for p in moving)
+        if key not in self._reached:
+            seen = self.processes.all_max([float(p.grad is not None) for p in moving])
+            self._reached = {key: [p for p, here in zip(moving, seen) if here]}
+        return self._reached[key]
 
     # --- recorded ----------------------------------------------------------------------------------------------
 
@@ -115,8 +153,8 @@ class GradientStep:
         present = [name for name in _COLUMNS if getattr(batch, name) is not None]
 
         def flat(*arguments: Tensor) -> list[Tensor]:
-            rows = Batch(**dict(zip(present, arguments)))
-            terms, loss = self.evaluate(rows, *arguments[len(present) :])
+            rows = replace(batch, **dict(zip(present, arguments)))
+            terms, loss = self._evaluated(rows, *arguments[len(present) :])
             gradients = torch.autograd.grad(loss, moving, allow_unused=True)
             return [loss.detach(), terms.value.detach(), *(p.detach() for p in terms.parts.values()), *gradients]
 
@@ -158,7 +196,7 @@ def _columns(batch: Batch) -> list[Tensor]:
 
 
 def _shape(batch: Batch) -> tuple[Any, ...]:
-    return batch.x.shape, batch.weight is None, batch.observed is None, batch.label is None
+    return batch.x.shape, batch.place, batch.weight is None, batch.observed is None, batch.label is None
 
 
 def _same(seen: list[Tensor], wanted: list[Any]) -> bool:

@@ -9,12 +9,27 @@ from torch import Tensor, nn
 from ..batch import Batch
 from ..bounds import Bound
 from ..errors import MemoryLimitError, NonFiniteError
+from ..processes import ALONE, Processes
+
+LAST_RESORT = "a gradient of the last step"
 
 
-def guard(loss: Tensor, model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch, step: int) -> None:
-    """Raise `NonFiniteError` if the loss is not finite; on a CPU, where asking does not wait."""
+def guard(
+    loss: Tensor,
+    model: nn.Module,
+    posterior: nn.Module,
+    bound: Bound,
+    batch: Batch,
+    step: int,
+    processes: Processes = ALONE,
+) -> None:
+    """Raise `NonFiniteError` if the loss is not finite; on a CPU, where asking does not wait.
+
+    Of several processes, all of which have the loss of all, the first whose rows explain it is believed.
+    """
     if loss.device.type == "cpu" and not isfinite(float(loss.detach())):
-        raise NonFiniteError(explain(model, posterior, bound, batch, step))
+        found = processes.texts(explain(model, posterior, bound, batch, step))
+        raise NonFiniteError(next((text for text in found if LAST_RESORT not in text), found[0]))
 
 
 def explain(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch, step: int) -> str:
@@ -61,7 +76,7 @@ def _first_bad_output(model: nn.Module, posterior: nn.Module, bound: Bound, batc
     for name, part in terms.parts.items():
         if not found and not bool(torch.isfinite(part).all()):
             found.append(f"the bound's part {name!r} (row {int((~torch.isfinite(part)).nonzero()[0])} of the batch)")
-    return found[0] if found else "a gradient of the last step"
+    return found[0] if found else LAST_RESORT
 
 
 def out_of_memory(batch_size: int, device: torch.device) -> MemoryLimitError:

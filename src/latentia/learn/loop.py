@@ -16,9 +16,11 @@ from ..batch import Batches
 from ..bounds.evaluate import held_out_bound
 from ..errors import NonFiniteError
 from ..fitted import Fit, load_modules, module_tensors
+from ..processes import processes_of
 from ..randomness import Stream
+from .accord import Accord, draws_by_itself, share_batch_norms
 from .base import Info, Learner, State
-from .checkpoints import Checkpoint, latest_checkpoint, named, save_checkpoint, under
+from .checkpoints import Checkpoint, named, of_rank, save_checkpoint, shared_checkpoint, under
 from .guard import explain, out_of_memory
 from .limits import Limits, Progress
 from .profile import Profile
@@ -33,7 +35,8 @@ class Loop:
 
     Arguments:
         model, learner: what is learnt, and by whom.
-        batches, validation: the data, dealt out; validation None evaluates nothing.
+        batches, validation: the data, dealt out; validation None evaluates nothing. Where the batches are a `Share`,
+            every process runs a loop of its own over its part, and all stop at the same step.
         limits: how far.
         seed: of all random numbers.
         callbacks: called at the end of every epoch as `callback(loop)`, outside the run's random stream; True stops.
@@ -62,7 +65,10 @@ class Loop:
         self.posterior = learner.posterior
         self.history: list[dict[str, Any]] = []
         self.stopping = EarlyStopping(limits.patience, getattr(getattr(learner, "objective", None), "warm_up", 0))
-        self.stream = Stream(seed, batches.device)
+        self.processes = processes_of(batches)
+        self.accord = Accord(self.processes)
+        apart = draws_by_itself(model, learner.posterior)
+        self.stream = Stream(seed + (self.processes.rank << 40 if apart else 0), batches.device)
         self.state = State()
         self.sums = Sums()
         self.best: dict[str, Tensor] | None = None
@@ -79,8 +85,7 @@ class Loop:
             self._begin(resume)
             while not self.over:
                 self._one_step()
-                if signals.received is not None:
-                    self._stop(f"Stopped by {signals.name}; it can be resumed.", signals.name)
+                self._heed(signals)
             self._end()
         return self._fit()
 
@@ -88,11 +93,14 @@ class Loop:
         self.started = self.shown = self.saved = time.perf_counter()
         self.model.train()
         self.posterior.train()
+        self.processes.copy_first_(self.model, self.posterior)
         self.state = self.learner.init(self.model, self.batches)
-        saved = latest_checkpoint(self.limits.checkpoints) if resume and self.limits.checkpoints else None
+        folder = self.limits.checkpoints if resume else None
+        saved = None if folder is None else shared_checkpoint(folder, self.processes)
         if saved is not None:
             self._restore(saved)
             self._check_limits()
+            self._heed(Signals())
         if self.profile is not None:
             self.profile.attach(self.model, self.state)
 
@@ -125,8 +133,17 @@ class Loop:
             self._stop(f"Reached max_epochs={limits.max_epochs}.")
         elif limits.max_steps is not None and self.state.step >= limits.max_steps:
             self._stop(f"Reached max_steps={limits.max_steps}.")
-        elif limits.max_time is not None and self.elapsed >= limits.max_time:
-            self._stop(f"Reached max_time={limits.max_time:g} seconds.")
+
+    def _heed(self, signals: Signals) -> None:
+        """Stop for the clock or a signal; all processes at the same step."""
+        most = self.limits.max_time
+        late = most is not None and self.elapsed >= most
+        too_long, number = self.accord.round(late, signals.received or 0)
+        if too_long:
+            self._stop(f"Reached max_time={most:g} seconds.")
+        if number:
+            name = Signals.name_of(int(number))
+            self._stop(f"Stopped by {name}; it can be resumed.", name)
 
     def _stop(self, status: str, signal: str = "") -> None:
         if not self.over:
@@ -140,6 +157,8 @@ class Loop:
     # --- ends of epochs ----------------------------------------------------------------------------------------
 
     def _end_epoch(self, epoch: int) -> None:
+        self.sums.add_up(self.processes)
+        share_batch_norms(self.processes, self.model, self.posterior)
         bound, parts = self.sums.means()
         if not isfinite(bound) and self.batches.device.type != "cpu":
             self._fail(self._late_failure())
@@ -148,16 +167,22 @@ class Loop:
         self.history.append({**common, "split": "train", "bound": bound, **parts, **self._settings(), **times})
         if self.validation is not None:
             self._evaluate(common)
-        for callback in self.callbacks:
-            with self.stream.outside():
-                if callback(self):
-                    self._stop("Stopped by a callback.")
+        answers = [self._call(callback) for callback in self.callbacks]
+        stop, save = self.processes.all_max(
+            [any(answers), time.perf_counter() - self.saved >= self.limits.checkpoint_every]
+        )
+        if stop:
+            self._stop("Stopped by a callback.")
         self._show(True)
         self.sums = Sums()
         if self.stopping.over:
             self._stop(f"The held-out bound had not risen for {self.stopping.patience} epochs.")
-        if self.limits.checkpoints and time.perf_counter() - self.saved >= self.limits.checkpoint_every:
+        if self.limits.checkpoints and save:
             self.save()
+
+    def _call(self, callback: Callback) -> bool:
+        with self.stream.outside():
+            return bool(callback(self))
 
     def _settings(self) -> dict[str, float]:
         objective = getattr(self.learner, "objective", None)
@@ -251,8 +276,10 @@ class Loop:
             return
         kept = self.learner.snapshot(self.state)
         sums, counts = self.sums.snapshot()
-        tensors = {**module_tensors(self.model, self.posterior), **named("state", kept.tensors), **named("sums", sums)}
-        tensors |= {f"random.{i}": value for i, value in enumerate(self.stream.state())}
+        own = {**named("sums", sums), **{f"random.{i}": value for i, value in enumerate(self.stream.state())}}
+        tensors = {**module_tensors(self.model, self.posterior), **named("state", kept.tensors)}
+        for rank, theirs in enumerate(self.processes.collect(own)):
+            tensors |= named(of_rank(rank), theirs) if rank else theirs
         tensors |= named("best", self.best or {})
         if self.state.auxiliaries is not None:
             tensors |= named("auxiliaries", self.state.auxiliaries.state_dict())
@@ -265,7 +292,8 @@ class Loop:
             "numbers": kept.numbers,
             "sums": counts,
         }
-        save_checkpoint(self.limits.checkpoints, Checkpoint(self.state.step, tensors, numbers))
+        if self.processes.first:
+            save_checkpoint(self.limits.checkpoints, Checkpoint(self.state.step, tensors, numbers))
         self.saved = time.perf_counter()
 
     def _restore(self, saved: Checkpoint) -> None:
@@ -280,6 +308,8 @@ class Loop:
         self.stopping = replace(EarlyStopping(**stopping), patience=self.limits.patience)
         self.held_out, self.seconds = saved.numbers["held_out"], saved.numbers["seconds"]
         device = self.batches.device
-        self.sums.restore(under("sums", saved.tensors), saved.numbers["sums"], device)
+        own = saved.tensors if self.processes.first else under(of_rank(self.processes.rank), saved.tensors)
+        self.sums.restore(under("sums", own), saved.numbers["sums"], device)
         self.best = {name: value.to(device) for name, value in under("best", saved.tensors).items()} or None
-        self.stream.restore([saved.tensors[f"random.{i}"] for i in range(len(under("random", saved.tensors)))])
+        random = under("random", own) or under("random", saved.tensors)
+        self.stream.restore([random[str(i)] for i in range(len(random))])

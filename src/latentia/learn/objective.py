@@ -55,7 +55,7 @@ class Objective:
     def __call__(self, terms: Terms, batch: Batch, kl_weight: Tensor, mean_weight: float) -> Tensor:
         """The loss, 0-dimensional; `kl_weight` is `weight_at` the step, as a tensor on the device."""
         value = terms.surrogate if self.is_bound else terms.surrogate + (1 - kl_weight) * terms.parts["kl"]
-        return -batch.weighted_sum(value) / (len(batch) * mean_weight)
+        return -batch.weighted_sum(value) / (batch.n_together * mean_weight)
 
     def status(self, step: int) -> str:
         """A sentence for the fit's status where the objective is not the bound at the last step; else empty."""

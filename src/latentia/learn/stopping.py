@@ -56,7 +56,12 @@ class Signals:
 
     @property
     def name(self) -> str:
-        return "" if self.received is None else signal.Signals(self.received).name
+        return "" if self.received is None else self.name_of(self.received)
+
+    @staticmethod
+    def name_of(number: int) -> str:
+        """The signal's name, such as SIGTERM."""
+        return signal.Signals(number).name
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:

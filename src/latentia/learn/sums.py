@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..processes import Processes
 from .base import Info
 
 WINDOW = 64  # steps whose rows are kept before they are summed
@@ -34,6 +35,11 @@ class Sums:
         self.steps += 1
         if self.steps >= WINDOW:
             self.total, self._waiting, self.steps = self._now(), [], 0
+
+    def add_up(self, processes: Processes) -> None:
+        """Take in what the other processes have; to be called by all of them, at the end of an epoch."""
+        if processes.many:
+            (self.total,), self._waiting = processes.all_sum(self._now()), []
 
     def means(self) -> tuple[float, dict[str, float]]:
         """Weighted mean of the bound and of each part; NaN before the first step."""

@@ -1,0 +1,131 @@
+"""The problems that one process and several must solve alike. `python problems.py OUT` solves all and writes what came out.
+
+Run under torchrun's variables it is one process of several; each writes `OUT/<rank>.safetensors`.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import latentia
+from latentia import evidence, families
+from latentia.conditional import Conditional
+from latentia.learn import AmortizedVI, ExactEM, Objective, Schedule
+from latentia.models import (
+    CategoricalPrior,
+    FiniteLatentModel,
+    GaussianMixture,
+    LatentVariableModel,
+    ProbabilisticPCA,
+    StandardNormal,
+)
+from latentia.networks import MLP, OneHot
+from latentia.posteriors import Amortized, Exact
+from latentia.processes import joined
+
+RNG = np.random.default_rng(0)
+BITS = (RNG.random((95, 6)) < 0.4).astype(np.float32)  # 95 = 5 x 16 + 15: parts of 5 and 6, then of 5
+REAL = RNG.normal(size=(61, 5)) @ RNG.normal(size=(5, 5))
+WEIGHT = RNG.random(95) + 0.5
+Tensors = dict[str, Tensor]
+
+
+def vae(family: Any = None, n: int = 6, middle: Sequence[nn.Module] = ()) -> tuple[LatentVariableModel, Amortized]:
+    torch.manual_seed(0)
+    family = families.Bernoulli((n,)) if family is None else family
+    decoder = nn.Sequential(MLP(2, 8, ()), nn.Tanh(), *middle, MLP(8, family.n_raw * n, ()))
+    model = LatentVariableModel(StandardNormal(2), Conditional(decoder, family, (2,)))
+    return model, Amortized(Conditional(MLP(n, 4, (8,)), families.Normal((2,)), (n,), joint=True))
+
+
+def fit_vae(learner: dict[str, Any] | None = None, family: Any = None, x: Any = BITS, **options: Any) -> Tensors:
+    middle = options.pop("middle", ())
+    model, q = vae(family, x.shape[1], middle)
+    given = {"max_epochs": 3, "batch_size": 16, "seed": 3, "device": "cpu", **options}
+    return outcome(latentia.fit(model, AmortizedVI(q, **(learner or {})), x, **given))
+
+
+def fit_em(model: Any, **options: Any) -> Tensors:
+    given = {"max_epochs": 12, "batch_size": 16, "device": "cpu", **options}
+    return outcome(latentia.fit(model, ExactEM(tol=0.0, n_starts=given.pop("n_starts", 1)), REAL, **given))
+
+
+def outcome(fit: Any) -> Tensors:
+    bounds = torch.tensor([row["bound"] for row in fit.history], dtype=torch.float64)
+    return {**fit.tensors(), "history": bounds, "steps": torch.tensor(fit.steps)}
+
+
+def estimates() -> Tensors:
+    model, q = vae()
+    out: Tensors = {}
+    for chunk in (7, 1000):
+        for name in ("elbo", "importance"):
+            found = getattr(evidence, name)(model, q, torch.from_numpy(BITS), n_samples=8, chunk=chunk)
+            out |= {f"{name}{chunk}.values": found.values, f"{name}{chunk}.errors": found.row_mc_error}
+    ppca = ProbabilisticPCA(5, 2)
+    out["exact"] = evidence.exact(ppca, REAL, chunk=4).values
+    out["two rows"] = evidence.elbo(ppca, Exact(), REAL[:2], n_samples=2).values  # with three processes one has none
+    return out
+
+
+def encoded() -> Tensors:
+    vae = latentia.VAE(2, hidden=(8,), max_epochs=2, batch_size=16, random_state=0, device="cpu").fit(REAL)
+    mean, sd = vae.transform(REAL, return_std=True)
+    few = vae.transform(REAL[:2])
+    return {"mean": torch.from_numpy(mean), "sd": torch.from_numpy(sd), "few": torch.from_numpy(few)}
+
+
+def finite_latent() -> Tensors:
+    """A mixture without a closed form: exact EM by gradients."""
+    torch.manual_seed(0)
+    network = Conditional(OneHot(3, MLP(3, 5, ())), families.Normal((5,), scale="one"), ())
+    model = FiniteLatentModel(CategoricalPrior(3), network)
+    return fit_em(model, max_epochs=2)
+
+
+PROBLEMS: dict[str, Callable[[], Tensors]] = {
+    "bernoulli": lambda: fit_vae(validation=BITS[:20]),
+    "normal": lambda: fit_vae(family=families.Normal((5,), scale="per-feature"), x=REAL.astype(np.float32)),
+    "weights": lambda: fit_vae(weight=WEIGHT),
+    "samples": lambda: fit_vae({"bound": latentia.bounds.ImportanceWeighted(4)}),
+    "objective": lambda: fit_vae(
+        {"objective": Objective(0.5, 4), "gradient_clip": 0.5, "schedule": Schedule("cosine", 18)}, max_steps=14
+    ),
+    "binarised": lambda: fit_vae(transform=lambda x, seed: (torch.rand_like(x) < 0.3 + 0.4 * x).to(x.dtype)),
+    "a batch of two": lambda: fit_vae(batch_size=2, max_epochs=1),  # with three processes, rows lent at no weight
+    "recorded": lambda: fit_vae({"execution": "recorded"}, max_epochs=40),
+    "mixture": lambda: fit_em(GaussianMixture(5, 3)),
+    "two starts": lambda: fit_em(GaussianMixture(5, 3, covariance="diag"), n_starts=2),
+    "finite latent": finite_latent,
+    "ppca": lambda: fit_em(ProbabilisticPCA(5, 2), batch_size=2),
+    "estimates": estimates,
+    "encoded": encoded,
+}
+EXCEPTIONS: dict[str, Callable[[], Tensors]] = {  # alike in all processes, and other numbers than one process has
+    "dropout": lambda: fit_vae(middle=(nn.Dropout(0.2),), validation=BITS[:20]),
+    "batch norm": lambda: fit_vae(middle=(nn.BatchNorm1d(8),), validation=BITS[:20]),
+}
+
+
+def solve(names: Sequence[str]) -> Tensors:
+    every = {**PROBLEMS, **EXCEPTIONS}
+    return {f"{name}/{key}": value for name in names for key, value in every[name]().items()}
+
+
+if __name__ == "__main__":
+    from safetensors.torch import save_file
+
+    warnings.simplefilter("error")
+    torch.set_num_threads(1)
+    with joined(limit=60) as processes:
+        found = solve(sys.argv[2:] or [*PROBLEMS, *EXCEPTIONS])
+    save_file(
+        {k: v.detach().contiguous().clone() for k, v in found.items()},
+        Path(sys.argv[1], f"{processes.rank}.safetensors"),
+    )
