@@ -1,11 +1,13 @@
 """Static MNIST, VAE 784-400-40 (ReLU): test NLL with 200 importance samples.
 
-    python benchmarks/static_mnist.py --epochs 200     # about ten minutes on four cores
-    python benchmarks/static_mnist.py --epochs 500     # the full schedule
+    python benchmarks/static_mnist.py --max-time 600                # ten minutes, the schedule fitted to them
+    python benchmarks/static_mnist.py --epochs 500 --with-valid     # the full schedule
 
 Published: 89.9 (reference), 89.78 (Pythae, Adam 1e-4, 500 epochs, batch 100). Ours: Adam with a cosine schedule, batch
-100, the ELBO with one sample, the output bias started at the logits of the pixel means, the 50,000 training images; no
-test or validation image is looked at before the end.
+100, the ELBO with one sample, the output bias started at the logits of the pixel means, the 50,000 training images (with
+--with-valid also the 10,000 of the validation part, on which nothing is tuned); no test image is looked at before the
+end. The NLL is given with the encoder as proposal, as published, and with each row's proposal refined by 30 steps, which
+estimates the same log p(x) better.
 """
 
 import argparse
@@ -13,55 +15,82 @@ import os
 import platform
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from latentia import VAE
 from latentia.data import load
+from latentia.evidence import importance
+from latentia.posteriors import Refined
 
 RESULTS = Path(__file__).parent / "results" / "static_mnist.md"
 HEAD = (
     "# Static MNIST, VAE 784-400-40, NLL with 200 importance samples\n\n"
     "Made by `python benchmarks/static_mnist.py`; lower is better. Published: 89.9, 89.78.\n\n"
-    "| epochs | learning rate | test NLL | Monte Carlo error | error over rows | ELBO | fit, s | evaluation, s | seed | machine |\n"
-    "|---|---|---|---|---|---|---|---|---|---|\n"
+    "| epochs | images | learning rate | test NLL | Monte Carlo error | error over rows | NLL, refined proposals | ELBO "
+    "| fit, s | seed | machine |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 
 
-def main() -> None:
-    """Fit, evaluate, add a row to the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--rows", type=int, default=10_000, help="test images")
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    train, test = load("mnist_static"), load("mnist_static", split="test")
-    model = VAE(
+def make(asked: argparse.Namespace, epochs: int) -> VAE:
+    """The estimator of the line, for so many epochs."""
+    return VAE(
         40,
         likelihood="bernoulli",
         hidden=(400,),
         batch_size=100,
-        max_epochs=asked.epochs,
+        max_epochs=epochs,
         learning_rate=asked.learning_rate,
         schedule="cosine",
         validation_fraction=0,
         device="cpu",
         random_state=asked.seed,
     )
+
+
+def affordable(train: np.ndarray, asked: argparse.Namespace) -> int:
+    """Epochs that fit into the time, after three that are timed."""
     start = time.perf_counter()
-    model.fit(train.x, progress=lambda now: print(f"\r{now.epoch}/{now.epochs} {now.bound:.2f}", end="", flush=True))
-    fitted = time.perf_counter() - start
-    start = time.perf_counter()
-    nll = model.evidence(test.x[: asked.rows], "importance", 200)
+    make(asked, 3).fit(train)
     taken = time.perf_counter() - start
-    elbo = model.evidence(test.x[: asked.rows], "elbo", 16)
+    return max(1, int(0.97 * (asked.max_time - taken) / (taken / 3)))
+
+
+def show(now: Any) -> None:
+    """A line that is written over."""
+    print(f"\r{now.epoch}/{now.epochs} {now.bound:.2f}", end="", flush=True)
+
+
+def main() -> None:
+    """Fit, evaluate, add a row to the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--max-time", type=float, help="seconds; the epochs are chosen after timing one")
+    parser.add_argument("--with-valid", action="store_true", help="learn from the validation part too")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--rows", type=int, default=10_000, help="test images")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    train, test = load("mnist_static").x, load("mnist_static", split="test").x
+    if asked.with_valid:
+        train = np.concatenate([train, load("mnist_static", split="valid").x])
+    start = time.perf_counter()
+    epochs = asked.epochs if asked.max_time is None else affordable(train, asked)
+    model = make(asked, epochs).fit(train, progress=show)
+    fitted = time.perf_counter() - start
+    rows = test[: asked.rows]
+    nll, elbo = model.evidence(rows, "importance", 200), model.evidence(rows, "elbo", 16)
+    q = Refined(model.posterior_, n_steps=30, n_samples=4)
+    better = importance(model.model_, q, torch.as_tensor(rows).double(), n_samples=200)
     machine = (
         f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}"
     )
     row = (
-        f"| {asked.epochs} | {asked.learning_rate:g}, cosine | {-nll.mean:.2f} | {nll.mc_error:.3f} | {nll.row_error:.2f} "
-        f"| {elbo.mean:.2f} | {fitted:.0f} | {taken:.0f} | {asked.seed} | {machine} |\n"
+        f"| {epochs} | {len(train):,} | {asked.learning_rate:g}, cosine | {-nll.mean:.2f} | {nll.mc_error:.3f} "
+        f"| {nll.row_error:.2f} | {-better.mean:.2f} | {elbo.mean:.2f} | {fitted:.0f} | {asked.seed} | {machine} |\n"
     )
     print("\n" + row)
     before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
