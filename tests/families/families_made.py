@@ -226,7 +226,7 @@ ROWS = {
     "von-mises-fisher": f.VonMisesFisher,
     "relaxed-categorical": f.RelaxedCategorical,
     "straight-through-categorical": f.StraightThroughCategorical,
-    "autoregressive-flow": lambda s: f.AutoregressiveFlow(s, n_context=2, hidden=(8,)),
-    "coupling-flow": lambda s: f.CouplingFlow(s, n_context=2, hidden=(8,)),
-    "spline-flow": lambda s: f.SplineFlow(s, n_context=2, hidden=(8,)),
+    "autoregressive-flow": lambda s: f.AutoregressiveFlow(s, n_context=2, n_transforms=2, hidden=(8,)),
+    "coupling-flow": lambda s: f.CouplingFlow(s, n_context=2, n_transforms=2, hidden=(8,)),
+    "spline-flow": lambda s: f.SplineFlow(s, n_context=2, n_transforms=2, hidden=(8,)),
 }
