@@ -123,12 +123,12 @@ class VonMisesFisher(Distribution):
         density = torch.exp(_log_density(d, k.unsqueeze(-1), t) - self._log_mass(torch.full_like(k, pi)).unsqueeze(-1))
         steps = (density[..., 1:] + density[..., :-1]) / 2
         table = torch.nn.functional.pad(steps.cumsum(-1), (1, 0))
-        table = (table / table[..., -1:]).expand(*u.shape, GRID).contiguous()
-        right = torch.searchsorted(table, u.unsqueeze(-1).contiguous()).clamp(1, GRID - 1)
+        table = (table / table[..., -1:]).contiguous()
+        wanted = u.reshape(-1, *k.shape).movedim(0, -1).contiguous()  # the samples of one angle side by side
+        right = torch.searchsorted(table, wanted).clamp(1, GRID - 1)
         below, above = table.gather(-1, right - 1), table.gather(-1, right)
-        part = (u.unsqueeze(-1) - below) / (above - below).clamp_min(1e-30)
-        place = (right - 1 + part).squeeze(-1) / (GRID - 1)
-        return (low + (high - low) * place).clamp_min(1e-7)
+        place = (right - 1 + (wanted - below) / (above - below).clamp_min(1e-30)) / (GRID - 1)
+        return (low + (high - low) * place.movedim(-1, 0).reshape(u.shape)).clamp_min(1e-7)
 
     def _cdf(self, t: Tensor) -> Tensor:
         return torch.exp(self._log_mass(t) - self._log_mass(torch.full_like(self.concentration, pi)))
