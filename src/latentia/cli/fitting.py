@@ -6,12 +6,13 @@ from typing import Any
 
 from rich.console import Console
 
-from ..data import Dataset, load
+from ..data import Dataset, Shards, open_data
 from ..errors import AbilityError, RunError, choose
 from ..estimate import Estimate
 from ..fitted import read_record
 from .options import MODELS, estimator_params
 from .showing import Live, estimate_table, facts_table, print_json
+from .sources import answered, facts, in_memory, read, size
 
 EVIDENCE_ROWS = 1000
 CELLS = 100_000_000  # cells decoded for the closing table, a few seconds on a laptop
@@ -33,9 +34,9 @@ def run_fit(
     """Load, fit, save, report; the exit code."""
     choose("--model", model, tuple(MODELS))
     make_room(out, force)
-    data = load(source, **selection)
+    data = open_data(source, **selection)
     estimator = new(model, params, init)
-    asked = {"source": _portable(source), **selection}
+    asked = answered({"source": _portable(source), **selection}, data)
     flags = {"with_report": with_report, "as_json": as_json, "profile": profile}
     return _run(estimator, data, out, asked, resume=False, **flags)
 
@@ -49,7 +50,7 @@ def run_resume(run: Path, *, with_report: bool, as_json: bool) -> int:
     asked = record.get("asked")
     if not isinstance(asked, dict):
         raise RunError(f"{run} was not made by `latentia fit`, so its data are not known. Resume it from Python.")
-    data = load(asked["source"], **{key: value for key, value in asked.items() if key != "source"})
+    data = read(asked)
     if data.fingerprint != record["data"]["fingerprint"]:
         raise RunError(
             f"The data in {asked['source']} are not those that {run} was fitted to (fingerprint {data.fingerprint}, "
@@ -90,7 +91,7 @@ def new(model: str, params: dict[str, Any], init: Path | None) -> Any:
 
 def _run(
     estimator: Any,
-    data: Dataset,
+    data: Dataset | Shards,
     out: Path,
     asked: dict[str, Any],
     *,
@@ -103,12 +104,17 @@ def _run(
     if data.image_shape is not None:
         _tell_image_shape(estimator, data.image_shape)
     say = (lambda *_, **__: None) if as_json else console.print
-    say(f"{type(estimator).__name__} on {data.name}: {len(data.x):,} rows x {data.x.shape[1]:,} columns", markup=False)
+    n_rows, n_columns = size(data)
+    how = ", streamed from the disk" if isinstance(data, Shards) else ""
+    say(f"{type(estimator).__name__} on {data.name}: {n_rows:,} rows x {n_columns:,} columns{how}", markup=False)
     live = Live(console)
-    note = {"asked": asked, "data": _facts(data)}
+    note = {"asked": asked, "data": facts(data)}
     options = {"run": out, "resume": resume, "note": note, "progress": None if as_json else live, "profile": profile}
     options["planned"] = lambda lines: say("\n".join(lines), markup=False)
-    estimator.fit(data.x, sample_weight=data.weight, **options)
+    if isinstance(data, Shards):
+        estimator.fit(data, **options)
+    else:
+        estimator.fit(data.x, sample_weight=data.weight, **options)
     if not as_json:
         live.end()
     if profile:
@@ -116,7 +122,9 @@ def _run(
     if estimator.fit_.interrupted:
         say(f"{estimator.fit_.status} Continue with: latentia resume {out}", markup=False)
         return 130
-    return _finish(estimator, data, out, console, asked["source"], with_report=with_report, as_json=as_json)
+    return _finish(
+        estimator, in_memory(estimator, data), out, console, asked["source"], with_report=with_report, as_json=as_json
+    )
 
 
 def _finish(
@@ -166,6 +174,8 @@ def held_out(estimator: Any, data: Dataset) -> tuple[str, Any, Any]:
     kept = getattr(estimator, "held_out_rows_", None)
     if data.test is not None:
         x, weight, name = data.test.x, None, "test rows"
+    elif data.valid is not None and estimator.n_rows_in_ != len(x):
+        x, weight, name = data.valid.x, data.valid.weight, "held-out rows"  # x is a sample of a stream
     elif kept is not None:
         x, weight, name = x[kept], None if weight is None else weight[kept], "held-out rows"
     if len(x) > EVIDENCE_ROWS:
@@ -208,17 +218,6 @@ def _units(estimator: Any, rows: Any) -> tuple[int, int] | None:
 def _tell_image_shape(estimator: Any, shape: tuple[int, ...]) -> None:
     if "image_shape" in estimator._get_param_names() and estimator.image_shape is None:
         estimator.set_params(image_shape=tuple(int(size) for size in shape))
-
-
-def _facts(data: Dataset) -> dict[str, Any]:
-    return {
-        "name": data.name,
-        "rows": len(data.x),
-        "columns": list(data.columns),
-        "image_shape": data.image_shape,
-        "fingerprint": data.fingerprint,
-        "source": data.source,
-    }
 
 
 def _portable(source: str) -> str:

@@ -1,8 +1,10 @@
 """Arrays written where the user asked: CSV, Parquet or NPY by the name's ending, or CSV on standard output."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +16,24 @@ KINDS = (".csv", ".parquet", ".npy")
 
 def write_array(values: np.ndarray, columns: Sequence[str], out: Path | None, force: bool = False) -> None:
     """Write `(rows, columns)`; raises `ParameterError` for an unknown ending or a file that is there."""
+    write_blocks([values], len(values), columns, out, force)
+
+
+def write_blocks(
+    blocks: Iterable[np.ndarray], n_rows: int, columns: Sequence[str], out: Path | None, force: bool = False
+) -> None:
+    """Write rows that come in blocks, `n_rows` in all, of which one block at a time is in memory."""
+    check_target(out, force)
     if out is None:
-        _csv(values, columns, sys.stdout)
+        _csv(blocks, columns, sys.stdout)
+        return
+    write = {".npy": _npy, ".parquet": _parquet, ".csv": _csv_file}[out.suffix.lower()]
+    write_whole(out, lambda path: write(iter(blocks), n_rows, columns, path))
+
+
+def check_target(out: Path | None, force: bool) -> None:
+    """Raise `ParameterError` for an unknown ending or a file that is there."""
+    if out is None:
         return
     if out.suffix.lower() not in KINDS:
         raise ParameterError(
@@ -23,26 +41,44 @@ def write_array(values: np.ndarray, columns: Sequence[str], out: Path | None, fo
         )
     if out.exists() and not force:
         raise ParameterError(f"{out} exists already and is kept. Use another name, or --force.")
-    write_whole(out, lambda path: _write(values, columns, path, out.suffix.lower()))
 
 
-def _write(values: np.ndarray, columns: Sequence[str], path: Path, kind: str) -> None:
-    if kind == ".npy":
-        with path.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
-    elif kind == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+def _npy(blocks: Iterator[np.ndarray], n_rows: int, columns: Sequence[str], path: Path) -> None:
+    first = next(blocks)
+    header = {
+        "descr": np.lib.format.dtype_to_descr(first.dtype),
+        "fortran_order": False,
+        "shape": (n_rows, len(columns)),
+    }
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in chain([first], blocks):
+            file.write(np.ascontiguousarray(block, first.dtype).data)
 
-        pq.write_table(pa.table({name: values[:, i] for i, name in enumerate(columns)}), path)
-    else:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            _csv(values, columns, file)
+
+def _parquet(blocks: Iterator[np.ndarray], n_rows: int, columns: Sequence[str], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def table(block: np.ndarray) -> pa.Table:
+        return pa.table({name: block[:, i] for i, name in enumerate(columns)})
+
+    first = table(next(blocks))
+    with pq.ParquetWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for block in blocks:
+            writer.write_table(table(block))
 
 
-def _csv(values: np.ndarray, columns: Sequence[str], file) -> None:
+def _csv_file(blocks: Iterator[np.ndarray], n_rows: int, columns: Sequence[str], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        _csv(blocks, columns, file)
+
+
+def _csv(blocks: Iterable[np.ndarray], columns: Sequence[str], file: Any) -> None:
     import csv
 
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(values.tolist())
+    for block in blocks:
+        writer.writerows(block.tolist())

@@ -1,5 +1,8 @@
 """Commands that use a finished run: score, encode, reconstruct, sample, report, compare."""
 
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -7,13 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..data import Dataset, load
+from ..data import Dataset, Shards, open_data
 from ..errors import DataError, RunError
 from ..estimators import load as load_run
 from ..fitted import read_record
 from .fitting import bits
-from .output import write_array
+from .output import check_target, write_array, write_blocks
 from .showing import SIGN, estimate_table, print_json
+from .sources import in_memory, read, size
 
 MIXED = (
     "Warning: some of these numbers are log-probabilities of whole numbers and some are log-densities; they differ by "
@@ -29,16 +33,23 @@ def columns_of(run: Path) -> list[str]:
 
 
 def matching(run: Path, source: str, selection: dict[str, Any]) -> Dataset:
-    """The data of a source with the columns that the run was fitted to, in their order."""
+    """The data of a source in memory, with the columns that the run was fitted to, in their order."""
+    data = matching_rows(run, source, {**selection, "stream": "no"})
+    assert isinstance(data, Dataset)
+    return data
+
+
+def matching_rows(run: Path, source: str, selection: dict[str, Any]) -> Dataset | Shards:
+    """The same in memory or on the disk, as `selection["stream"]` says."""
     wanted = columns_of(run)
     asked = read_record(run).get("asked", {})
     if selection.get("label") is None and not selection.get("drop"):
         selection = {**selection, "label": asked.get("label"), "drop": []}
     try:
-        return load(source, columns=wanted, **selection)
+        return open_data(source, columns=wanted, **selection)
     except DataError:
-        data = load(source, **{**selection, "label": None, "drop": selection.get("drop") or []})
-        if data.x.shape[1] == len(wanted) and not set(data.columns) & set(wanted):
+        data = open_data(source, **{**selection, "label": None, "drop": selection.get("drop") or []})
+        if len(data.columns) == len(wanted) and not set(data.columns) & set(wanted):
             return data
         raise
 
@@ -49,15 +60,14 @@ def run_score(
 ) -> int:  # fmt: skip
     """Print one estimate; write its rows where asked."""
     estimator = load_run(run)
-    data = matching(run, source, selection)
-    estimate = estimator.evidence(data.x, evidence, samples, data.weight, seed)
-    if rows is not None:
-        columns, parts = ["log_prob"], [estimate.values]
-        if estimate.row_mc_error is not None:
-            columns, parts = ["log_prob", "mc_error"], [estimate.values, estimate.row_mc_error]
-        import torch
-
-        write_array(torch.stack(parts, 1).numpy(), columns, rows, force)
+    data = matching_rows(run, source, selection)
+    check_target(rows, force)
+    if isinstance(data, Shards):
+        estimate: Any = _score_shards(estimator, data, rows, force, evidence=evidence, n_samples=samples, seed=seed)
+    else:
+        estimate = estimator.evidence(data.x, evidence, samples, data.weight, seed)
+        if rows is not None:
+            write_array(_of_rows(estimate), _names(estimate), rows, force)
     cells = bits(estimator)
     if as_json:
         more = {"bits_per_dimension": estimate.bits_per_dimension(cells)} if cells else {}
@@ -66,7 +76,9 @@ def run_score(
     console = Console(highlight=False)
     console.print(
         estimate_table(
-            [(f"log p(x), {estimate.method}", estimate)], cells, f"Nats per row, on {len(data.x):,} rows of {data.name}"
+            [(f"log p(x), {estimate.method}", estimate)],
+            cells,
+            f"Nats per row, on {size(data)[0]:,} rows of {data.name}",
         )
     )
     if estimate.warning:
@@ -74,23 +86,66 @@ def run_score(
     return 0
 
 
+def _score_shards(estimator: Any, shards: Shards, rows: Path | None, force: bool, **options: Any) -> Any:
+    """Evidence of rows on a disk; each piece's rows are written before the next piece is read."""
+    from ..estimators.streaming import estimates
+    from ..evidence import Totals
+
+    totals = Totals()
+
+    def pieces() -> Iterator[Any]:
+        for part in estimates(estimator, shards, **options):
+            totals.add(part)
+            yield part
+
+    parts = pieces()
+    first = next(parts)
+    if rows is None:
+        deque(parts, maxlen=0)
+    else:
+        write_blocks(map(_of_rows, chain([first], parts)), shards.n_rows, _names(first), rows, force)
+    return totals
+
+
+def _names(estimate: Any) -> list[str]:
+    return ["log_prob"] if estimate.row_mc_error is None else ["log_prob", "mc_error"]
+
+
+def _of_rows(estimate: Any) -> Any:
+    import torch
+
+    parts = [estimate.values] if estimate.row_mc_error is None else [estimate.values, estimate.row_mc_error]
+    return torch.stack(parts, 1).numpy()
+
+
 def run_encode(run: Path, source: str, selection: dict[str, Any], out: Path | None, std: bool, force: bool) -> int:
     """Write posterior means (and standard deviations)."""
     import numpy as np
 
     estimator = load_run(run)
-    mean, sd = estimator.transform(matching(run, source, selection).x, return_std=True)
-    columns = [f"z{i}" for i in range(mean.shape[1])]
-    if std:
-        mean, columns = np.hstack([mean, sd]), [*columns, *(f"z{i}_sd" for i in range(mean.shape[1]))]
-    write_array(mean, columns, out, force)
+    data = matching_rows(run, source, selection)
+    blocks = (
+        estimator.transform_blocks(data, return_std=True)
+        if isinstance(data, Shards)
+        else [estimator.transform(data.x, return_std=True)]
+    )
+    columns = [f"z{i}" for i in range(estimator._n_features_out)]
+    columns += [f"{name}_sd" for name in columns] if std else []
+    write_blocks((np.hstack(pair) if std else pair[0] for pair in blocks), size(data)[0], columns, out, force)
     return 0
 
 
 def run_reconstruct(run: Path, source: str, selection: dict[str, Any], out: Path | None, force: bool) -> int:
     """Write reconstructions."""
     estimator = load_run(run)
-    write_array(estimator.reconstruct(matching(run, source, selection).x), columns_of(run), out, force)
+    data = matching_rows(run, source, selection)
+    if isinstance(data, Shards):
+        from ..estimators.streaming import reconstruct_blocks
+
+        blocks: Any = reconstruct_blocks(estimator, data)
+    else:
+        blocks = [estimator.reconstruct(data.x)]
+    write_blocks(blocks, size(data)[0], columns_of(run), out, force)
     return 0
 
 
@@ -108,9 +163,8 @@ def run_report(run: Path, on: str | None, as_json: bool) -> int:
     asked = read_record(run).get("asked")
     if on is None and not isinstance(asked, dict):
         raise RunError(f"{run} does not say which data it was fitted to. Name them with --on.")
-    selection = {key: value for key, value in (asked or {}).items() if key != "source"}
-    data = matching(run, on, {}) if on is not None else load(asked["source"], **selection)  # type: ignore[index]
-    page = write_report(estimator, data, run / "report.html")
+    data = matching_rows(run, on, {}) if on is not None else read(asked)  # type: ignore[arg-type]
+    page = write_report(estimator, in_memory(estimator, data), run / "report.html")
     if as_json:
         print_json({"report": str(page)})
     else:

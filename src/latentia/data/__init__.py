@@ -3,7 +3,7 @@
 from .arrays import from_array
 from .checks import check_rows, check_weight, to_numeric
 from .dataset import Dataset
-from .loading import load
+from .loading import load, open_data
 from .named import describe, fetch, names
 from .shards import Shards, open_shards
 from .tables import from_frame
@@ -19,6 +19,7 @@ __all__ = [
     "from_frame",
     "load",
     "names",
+    "open_data",
     "open_shards",
     "to_numeric",
 ]

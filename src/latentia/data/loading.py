@@ -15,8 +15,11 @@ from .checks import brief, suggest
 from .dataset import Dataset, select
 from .idx import read_idx
 from .images import ENDINGS, read_images
+from .memory import fits
 from .named import load_named
+from .parquet import find_shards
 from .selection import Selection
+from .shards import Shards, can_stream, open_source, read_shards
 from .tables import as_frame, from_frame, read_arrow, read_csv, read_parquet
 
 _READERS: tuple[tuple[tuple[str, ...], Callable[[Path, Selection], Dataset]], ...] = (
@@ -43,7 +46,7 @@ def load(
 
     Args:
         source: a name out of `names()`; a path to CSV, TSV (also with .gz), Parquet, Arrow, NPY, NPZ or IDX, or
-            to a folder of pictures of one size, whose sub-folders are classes; an array `(rows, columns)` or
+            to a folder of Parquet shards, or of pictures of one size, whose sub-folders are classes; an array `(rows, columns)` or
             `(rows, height, width[, channels])`; a data frame of any library; a `Dataset`. A name goes before a
             file of the same name: write "./iris" for the file.
         columns: the names of the columns to keep; all by default.
@@ -62,6 +65,49 @@ def load(
     choose("split", split, ("train", "valid", "test"))
     selection = Selection.of(columns, drop, label, weight)
     return _load(source, selection).part(split)
+
+
+def open_data(
+    source: Any,
+    *,
+    stream: str = "auto",
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    label: str | None = None,
+    weight: str | None = None,
+    split: str = "train",
+) -> Dataset | Shards:
+    """`load` what fits into memory, `open_shards` what does not.
+
+    Arguments:
+        source, columns, drop, label, weight, split: as for `load`.
+        stream: "no" loads; "yes" opens; "auto" opens what can be opened and would take more than a quarter of the free
+            memory.
+
+    >>> open_data("iris").x.shape
+    (150, 4)
+    """
+    choose("stream", stream, ("auto", "yes", "no"))
+    options: dict[str, Any] = {"columns": columns, "drop": drop, "label": label, "weight": weight}
+    if stream == "no" or not isinstance(source, (str, os.PathLike)) or source in CATALOGUE:
+        if stream == "yes":
+            raise DataError("Named sets and rows in memory cannot be streamed; a path was expected. Use stream='no'.")
+        return load(source, **options, split=split)
+    path = _path(source)
+    mode = _mode(path)
+    if stream == "auto" and not (can_stream(path) and _is_large(path, mode)):
+        return load(source, **options, split=split)
+    shards = open_source(path, Selection.of(**options))
+    if stream == "auto" and fits(shards.n_bytes):
+        return load(source, **options, split=split)
+    if split != "train":
+        raise DataError(f"{shards.name} has no part {split!r}. It has: train.")
+    return shards
+
+
+def _is_large(path: Path, mode: int) -> bool:
+    """Whether a table might not fit; packed, it rarely is less than a twentieth of its size in memory."""
+    return stat.S_ISDIR(mode) or not fits(20 * path.stat().st_size)
 
 
 def _load(source: Any, selection: Selection) -> Dataset:
@@ -101,7 +147,7 @@ def _load_path(path: Path, selection: Selection) -> Dataset:
     if not path.name:  # "." and "/" are called nothing
         path = path.resolve()
     if stat.S_ISDIR(mode):
-        return read_images(path, selection)
+        return read_shards(path, selection) if find_shards(path) else read_images(path, selection)
     if not stat.S_ISREG(mode):
         raise DataError(f"{path} is no regular file (a pipe or device?). Write its content into a file first.")
     reader = _reader(path)

@@ -13,6 +13,7 @@ from latentia.errors import DataError, ParameterError
 
 from .ahead import ahead
 from .dataset import Dataset
+from .files import MAX_BYTES
 from .mapped import ArraySource, ArrowSource
 from .memory import SHARE, free_memory
 from .parquet import ENDING, ParquetSource, find_shards
@@ -70,6 +71,17 @@ def open_source(path: Path, selection: Selection) -> "Shards":
     raise DataError(
         f"{path} cannot be read in pieces; {ENDING}, {', '.join(_ARROW)} and .npy can. Convert it to Parquet."
     )
+
+
+def read_shards(folder: Path, selection: Selection) -> Dataset:
+    """A folder of Parquet shards, all of it in memory."""
+    shards = open_source(folder, selection)
+    if shards.n_bytes > MAX_BYTES:
+        raise DataError(
+            f"{folder} declares {shards.n_rows} rows of {len(shards.columns)} columns, over {MAX_BYTES} bytes. Use "
+            "open_shards / --stream yes, or fewer columns=[...]."
+        )
+    return shards.dataset()
 
 
 def can_stream(path: Path) -> bool:

@@ -160,7 +160,12 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self._estimate(rows, evidence, n_samples, weight, seed)
 
     def _estimate(
-        self, rows: Tensor, evidence: str = "auto", n_samples: int = 128, weight: np.ndarray | None = None, seed: int = 0
+        self,
+        rows: Tensor,
+        evidence: str = "auto",
+        n_samples: int = 128,
+        weight: np.ndarray | None = None,
+        seed: int = 0,
     ) -> Estimate:
         plan_family = getattr(getattr(self.model_, "conditional", None), "family", None)
         if plan_family is not None:

@@ -87,10 +87,7 @@ class OnDisk(Given):
         self._kept: list[Block] = []
 
     def split(self, estimator: Any) -> None:
-        most = min(MAX_HELD_OUT, HELD_OUT_BYTES // self.shards.row_bytes)
-        n_held_out = min(_share(estimator, self.n_rows), most)
-        if n_held_out >= 2:
-            self.held_out = self.shards.draw(n_held_out, estimator.seed_)
+        self.held_out = held_out_rows(estimator, self.shards)
 
     def facts(self, transform: Binarise | None = None) -> Facts:
         if transform is not None:
@@ -120,6 +117,13 @@ class OnDisk(Given):
         if not self._kept:
             self.facts()
         return self.shards.leave_out(self.held_out), torch.from_numpy(Block.joined(self._kept).x), None
+
+
+def held_out_rows(estimator: Any, shards: Shards) -> np.ndarray | None:
+    """Numbers of the rows of a stream that a fit holds out, drawn by its seed; at most 65,536, and 64 MiB of them."""
+    most = min(MAX_HELD_OUT, HELD_OUT_BYTES // shards.row_bytes)
+    n_held_out = min(_share(estimator, shards.n_rows), most)
+    return shards.draw(n_held_out, estimator.seed_) if n_held_out >= 2 else None
 
 
 def take_in(estimator: Any, X: Any, sample_weight: Any) -> Given:

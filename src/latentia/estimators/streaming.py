@@ -36,11 +36,16 @@ def pieces(estimator: Any, shards: Shards) -> Iterator[Block]:
             yield block.pick(slice(start, start + ROWS_AT_ONCE))
 
 
+def estimates(estimator: Any, shards: Shards, **options: Any) -> Iterator[Estimate]:
+    """The evidence of each piece; options as for `LatentEstimator.evidence`."""
+    for piece in pieces(estimator, shards):
+        yield estimator._estimate(estimator._seen(piece.x)[1], weight=piece.weight, **options)
+
+
 def totals(estimator: Any, shards: Shards, *, each: Callable[[Estimate], None] | None = None, **options: Any) -> Totals:
     """The evidence of all rows; `each` is called with the estimate of each piece, and may write it down."""
     found = Totals()
-    for piece in pieces(estimator, shards):
-        part = estimator._estimate(estimator._seen(piece.x)[1], weight=piece.weight, **options)
+    for part in estimates(estimator, shards, **options):
         found.add(part)
         if each is not None:
             each(part)
