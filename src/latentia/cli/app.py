@@ -165,6 +165,14 @@ def compare(
     return run_compare(runs, on, {"split": split}, evidence, samples, seed, json)
 
 
+@app.command()
+def families(json: Json = False) -> int:
+    """What each family of distributions may stand for, which gradients are valid for it, which KLs are closed."""
+    from .families_command import run_families
+
+    return run_families(json)
+
+
 @data_app.command("list")
 def data_list(json: Json = False) -> int:
     """Names of the data sets, and where each would come from."""
