@@ -28,6 +28,7 @@ Names = Annotated[list[str] | None, typer.Option("--drop", help="A column to lea
 Columns = Annotated[list[str] | None, typer.Option("--columns", help="A column to use; may be repeated.")]
 Label = Annotated[str | None, typer.Option("--label", help="The column that holds the label.")]
 Weight = Annotated[str | None, typer.Option("--weight", help="The column that holds the row weights.")]
+Streamed = Annotated[str, typer.Option("--stream", help="yes: rows stay on the disk; no; auto: when memory is short.")]
 Split = Annotated[str, typer.Option("--split", help="train, valid or test, of a named set.")]
 Evidence = Annotated[str, typer.Option("--evidence", help="elbo, importance, exact; auto: exact where it is known.")]
 Samples = Annotated[int, typer.Option("--samples", help="Draws of z per row.")]
@@ -54,6 +55,7 @@ def fit(
     label: Label = None,
     weight: Weight = None,
     split: Split = "train",
+    stream: Streamed = "auto",
     init: Annotated[Path | None, typer.Option("--init", help="A run whose weights to start from.")] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html.")] = True,
     profile: Annotated[
@@ -66,7 +68,14 @@ def fit(
     """Fit a model to DATA and write a run folder with a report."""
     from .fitting import run_fit
 
-    selection = {"columns": columns, "drop": drop or [], "label": label, "weight": weight, "split": split}
+    selection = {
+        "columns": columns,
+        "drop": drop or [],
+        "label": label,
+        "weight": weight,
+        "split": split,
+        "stream": stream,
+    }
     flags = {"with_report": report, "as_json": json, "profile": profile}
     return run_fit(source, out, model, selection, params, init=init, force=force, **flags)
 
@@ -91,36 +100,41 @@ def score(
     label: Label = None,
     weight: Weight = None,
     split: Split = "train",
+    stream: Streamed = "auto",
     force: Force = False,
     json: Json = False,
 ) -> int:
     """log p(x) of DATA under a run's model, in nats per row, with kind and errors."""
     from .using import run_score
 
-    selection = {"drop": drop or [], "label": label, "weight": weight, "split": split}
+    selection = {"drop": drop or [], "label": label, "weight": weight, "split": split, "stream": stream}
     return run_score(run, source, selection, evidence, samples, seed, rows, force, json)
 
 
 @app.command()
 def encode(
     run: Run, source: Data, out: Out = None, std: bool = False, drop: Names = None, label: Label = None,
-    split: Split = "train", force: Force = False,
+    split: Split = "train", stream: Streamed = "auto", force: Force = False,
 ) -> int:  # fmt: skip
     """Posterior means of z for each row of DATA (and, with --std, standard deviations)."""
     from .using import run_encode
 
-    return run_encode(run, source, {"drop": drop or [], "label": label, "split": split}, out, std, force)
+    return run_encode(
+        run, source, {"drop": drop or [], "label": label, "split": split, "stream": stream}, out, std, force
+    )
 
 
 @app.command()
 def reconstruct(
     run: Run, source: Data, out: Out = None, drop: Names = None, label: Label = None, split: Split = "train",
-    force: Force = False,
+    stream: Streamed = "auto", force: Force = False,
 ) -> int:  # fmt: skip
     """Each row of DATA as the model sees it, in the user's units."""
     from .using import run_reconstruct
 
-    return run_reconstruct(run, source, {"drop": drop or [], "label": label, "split": split}, out, force)
+    return run_reconstruct(
+        run, source, {"drop": drop or [], "label": label, "split": split, "stream": stream}, out, force
+    )
 
 
 @app.command()

@@ -15,7 +15,7 @@ from .ahead import ahead
 from .shards import Shards
 from .sources import Block, Group
 
-BUFFER_BYTES = 2**27
+BUFFER_BYTES = 2**26
 
 
 class _Buffer(NamedTuple):
