@@ -41,8 +41,8 @@ class Conditional(nn.Module):
         raw = self.network(x.reshape(-1, *self.input_shape) if len(lead) != 1 else x)
         raw = raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw  # densities stay in float32
         distribution = self.family(raw.reshape(*lead, *self.family.raw_shape))
-        cells = len(self.event_shape) - len(distribution.event_shape)
-        if self.joint and cells:
+        if self.joint and len(distribution.event_shape) < len(self.event_shape):
+            cells = len(self.event_shape) - len(distribution.event_shape)
             return Independent(distribution, cells, validate_args=False)
         return distribution
 

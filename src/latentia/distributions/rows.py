@@ -4,11 +4,21 @@ from functools import singledispatch
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Cauchy,
+    Distribution,
+    Independent,
+    MultivariateNormal,
+    Normal,
+    StudentT,
+)
 
 from ..errors import AbilityError
 from ..randomness import PartNoise, RowNoise, current_part, current_row_noise
 from .inverse_cdf import into_open
+from .multivariate_t import MultivariateStudentT
 
 
 def draw(q: Distribution, n_samples: int) -> Tensor:
@@ -81,9 +91,13 @@ def _(q: Categorical, noise: RowNoise, n_samples: int) -> Tensor:
 
 
 def centre(p: Distribution) -> Tensor:
-    """The value to show for p: its mean, or of categories the most probable.
+    """The value to show for p: its mean, or of categories the most probable; where there is no mean, the mode.
 
     >>> centre(torch.distributions.Categorical(torch.tensor([0.2, 0.8])))
     tensor(1)
     """
-    return p.logits.argmax(-1) if isinstance(p, Categorical) else p.mean
+    if isinstance(p, Categorical):
+        return p.logits.argmax(-1)
+    if isinstance(p, Cauchy | StudentT | MultivariateStudentT):
+        return p.mode
+    return p.mean

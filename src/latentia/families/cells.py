@@ -17,7 +17,7 @@ from .base import Family, bounded, first_cell
 
 
 class Normal(Family):
-    """N(loc, scale^2 + floor^2), loc = raw[0].
+    """N(loc, scale^2 + floor^2), loc = raw[0]; log scale = raw[1], or one that is fixed or learnt.
 
     The scale is fixed (a number), learnt as one number ("one"), learnt for each cell ("per-feature") or output by
     the network ("network", log scale = raw[1]). Log scales are bounded smoothly, so that no input makes them

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 
 from ..distributions import FlowDistribution
 from ..errors import AbilityError, ParameterError
@@ -15,12 +15,16 @@ CONTEXT_BOUND = 100.0
 
 
 def _zuko() -> Any:
+    """zuko, whose import switches off validation for the whole process: it is switched back."""
+    before = Distribution._validate_args
     try:
         import zuko
     except ImportError:
         raise AbilityError(
             "Flows need the package zuko, which is not installed. Use pip install 'latentia[flows]'."
         ) from None
+    finally:
+        Distribution.set_default_validate_args(before)
     return zuko
 
 

@@ -125,6 +125,7 @@ TABLE = (
     Row(flows.CouplingFlow, "rows", PATHWISE),
     Row(flows.SplineFlow, "rows", PATHWISE),
 )
+THROUGH_THE_DRAW = {"implicit", "relaxed", "straight-through", "enumeration"}  # where a bound needs no score function
 FAMILIES: dict[str, type[Family]] = {row.name: row.family for row in TABLE}
 
 
@@ -195,9 +196,11 @@ def check_gradient(q: Family | str, gradient: str) -> None:
     latentia.errors.AbilityError: The score function is no gradient for a pareto: its support moves ... Use pathwise.
     """
     row = _known(q)
-    if row is None or gradient in row.gradients or (gradient == "pathwise" and "implicit" in row.gradients):
+    if row is None or gradient in row.gradients or (gradient == "pathwise" and THROUGH_THE_DRAW & set(row.gradients)):
         return
     use = f"Use {' or '.join(row.gradients)}." if row.gradients else "It cannot be a posterior."
+    near = [name for name in (f"relaxed-{row.name}", f"straight-through-{row.name}") if name in FAMILIES]
+    use += f" Or use a family that has one: {', '.join(near)}." if near else ""
     if gradient == "score" and row.moves:
         raise AbilityError(
             f"The score function is no gradient for a {row.name}: its support moves with its parameters, so that the "

@@ -8,7 +8,9 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..batch import Batch, Batches
 from ..bounds import Bound, Elbo, Terms
+from ..conditional import Conditional
 from ..errors import AbilityError, ParameterError, choose
+from ..families import check_gradient, check_posterior
 from ..processes import processes_of
 from .base import Info, Learner, State, step_info
 from .gradient import EXECUTIONS, GradientStep
@@ -76,6 +78,10 @@ class AmortizedVI(Learner):
                 f"AmortizedVI needs a model with prior() and likelihood(z); {type(model).__name__} lacks one. "
                 "Derive from models.Model."
             )
+        encoders = [m for m in self.posterior.modules() if isinstance(m, Conditional)]
+        if len(encoders) == 1:
+            check_posterior(encoders[0].family, model.prior())
+            check_gradient(encoders[0].family, getattr(self.bound, "gradient", "pathwise"))
         if not any(p.requires_grad for module in (model, self.posterior) for p in module.parameters()):
             raise AbilityError(f"{type(model).__name__} has no parameters that a gradient could move. Use ExactEM.")
 

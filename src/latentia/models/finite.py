@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution
 
 from ..conditional import Conditional
+from ..families import check_standing
 from ..scaling import Scaling
 from .base import Model
 from .priors import CategoricalPrior
@@ -32,6 +33,7 @@ class FiniteLatentModel(Model):
 
     def __init__(self, prior: CategoricalPrior, likelihood: Conditional, scaling: Scaling | None = None) -> None:
         super().__init__(scaling)
+        check_standing(likelihood.family, "likelihood")
         self.prior_module, self.conditional = prior, likelihood
         self.event_shape = likelihood.event_shape
 

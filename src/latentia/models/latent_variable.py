@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ..conditional import Conditional
+from ..families import check_standing
 from ..scaling import Scaling
 from .base import Model
 
@@ -33,6 +34,7 @@ class LatentVariableModel(Model):
         scaling: Scaling | None = None,
     ) -> None:
         super().__init__(scaling)
+        check_standing(likelihood.family, "likelihood")
         self.prior_module, self.conditional = prior, likelihood
         self.event_shape = likelihood.event_shape
         self.latent_shape = tuple(prior().event_shape)
