@@ -111,19 +111,25 @@ class RowNoise:
         self.first, self.draws = self.first + n_samples, 0
 
     def uniform(self, n_samples: int, shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
-        """Uniform on the open interval (0, 1), `(n_samples, batch, *shape)`, float64."""
+        """Uniform on the open interval (0, 1), `(n_samples, batch, *shape)`, float64, in steps of 2^-53."""
+        unit = (_shift(self._bits(n_samples, prod(shape)), 11).to(torch.float64) + 0.5) * 2.0**-53
+        return unit.reshape(n_samples, len(self.keys), *shape)
+
+    def normal(self, n_samples: int, shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """Standard normal, `(n_samples, batch, *shape)`, float64; two from each 64 bits, so none beyond 6.3."""
         size = prod(shape)
+        bits = self._bits(n_samples, -(-size // 2))
+        halves = torch.stack([bits & 0xFFFFFFFF, _shift(bits, 32)], -1).flatten(-2)[..., :size]
+        unit = (halves.to(torch.float64) + 0.5) * 2.0**-32
+        return torch.special.ndtri(unit).reshape(n_samples, len(self.keys), *shape)
+
+    def _bits(self, n_samples: int, size: int) -> Tensor:
+        """64 bits for each sample, row and cell, `(n_samples, batch, size)`."""
         sample = torch.arange(self.first, self.first + n_samples, device=self.keys.device)
         cell = torch.arange(size, device=self.keys.device)
         counter = (sample[:, None, None] << 32) + cell + (self.draws << 56)
         self.draws += 1
-        bits = _mix(_mix(counter * _GOLDEN) + self.keys[None, :, None])
-        unit = (_shift(bits, 11).to(torch.float64) + 0.5) * 2.0**-53
-        return unit.reshape(n_samples, len(self.keys), *shape)
-
-    def normal(self, n_samples: int, shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
-        """Standard normal, `(n_samples, batch, *shape)`, float64."""
-        return torch.special.ndtri(self.uniform(n_samples, shape))
+        return _mix(_mix(counter * _GOLDEN) + self.keys[None, :, None])
 
 
 _ROW_NOISE: ContextVar[RowNoise | None] = ContextVar("row_noise", default=None)

@@ -22,7 +22,7 @@ from ..randomness import row_noise
 from .tail import HEAVY, Tail
 
 METHODS = ("elbo", "importance", "exact")
-CELLS_AT_ONCE = 2**23  # cells of x for all samples of a chunk; about 64 MB in float64
+CELLS_AT_ONCE = 2**21  # cells of x for all samples of a chunk: 8 MB in float32, which stay in the cache and in the heap
 POOR_ESS = 0.1
 
 
