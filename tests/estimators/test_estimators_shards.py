@@ -15,6 +15,7 @@ from latentia.errors import DataError, ParameterError
 from latentia.estimators import VAE, FactorAnalysis, GaussianMixture, ProbabilisticPCA, given, load
 from latentia.estimators.facts import ArrayFacts, StreamFacts
 from latentia.estimators.plan import check_support, make_plan
+from latentia.evidence import estimate
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(900, 2)) @ RNG.normal(size=(2, 4)) + 0.3 * RNG.normal(size=(900, 4)) + [0, 1, 1e3, -3]
@@ -67,8 +68,12 @@ def test_exact_em_learns_the_same(cls: Any, params: Any, weighted: bool, tmp_pat
 
 def test_a_vae_learns_from_shards(tmp_path: Path, small_blocks: None) -> None:
     shards = write(tmp_path / "t", ROWS)
-    vae = VAE(n_latent=2, hidden=(16,), max_epochs=100, patience=None, batch_size=256, learning_rate=0.03, random_state=0).fit(shards)
-    memory = VAE(n_latent=2, hidden=(16,), max_epochs=100, patience=None, batch_size=256, learning_rate=0.03, random_state=0).fit(ROWS)
+    vae = VAE(
+        n_latent=2, hidden=(16,), max_epochs=100, patience=None, batch_size=256, learning_rate=0.03, random_state=0
+    ).fit(shards)
+    memory = VAE(
+        n_latent=2, hidden=(16,), max_epochs=100, patience=None, batch_size=256, learning_rate=0.03, random_state=0
+    ).fit(ROWS)
     assert vae.plan_.sentences == memory.plan_.sentences
     assert vae.held_out_rows_ is not None
     assert len(vae.held_out_rows_) == 90
@@ -88,6 +93,9 @@ def test_totals_are_the_estimate_of_all_rows(tmp_path: Path, small_blocks: None)
         parts: list[Any] = []
         found = vae.totals(shards, evidence=evidence, n_samples=50, each=parts.append)
         np.testing.assert_allclose(np.concatenate([part.values for part in parts]), whole.values, rtol=1e-9)
+        direct = estimate(evidence, vae.model_, vae.posterior_, shards, n_samples=50)
+        assert direct.weight is not None
+        assert direct.mean == pytest.approx(whole.mean, rel=1e-9)
         theirs, ours = (
             {k: re.sub(r"median [\d.]+", "", v) if k == "warning" else v for k, v in e.as_dict().items()}
             for e in (whole, found)

@@ -31,7 +31,7 @@ def exact(model: Any, data: Any, *, weight: Tensor | None = None, chunk: int = 4
 
     Arguments:
         model: one that knows its log p(x).
-        data: rows in the user's units, an array, a tensor or `Batches`.
+        data: rows in the user's units, an array, a tensor, `data.Shards` or `Batches`.
         weight: of the rows, for the mean.
         chunk: rows at once.
 
@@ -276,6 +276,8 @@ def _rows(model: Any, data: Any, weight: Tensor | None, chunk: int) -> Batches:
     dtype = torch.float64 if like is None else like.dtype
     if isinstance(data, Batches):
         return data
+    if hasattr(data, "batches"):
+        return as_batches(data, batch_size=chunk, dtype=dtype, device="cpu" if like is None else like.device)
     tensor = torch.as_tensor(data)
     device = tensor.device if like is None else like.device
     rows_at_once = max(1, min(chunk, CELLS_AT_ONCE // max(1, tensor[:1].numel())))
