@@ -42,8 +42,14 @@ check: .venv/ready-check  ## ruff (lint and format), pyright, import rule, the d
 docs: .venv/ready-check  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
-bench: .venv/ready  ## measure; tables go to benchmarks/results/
-	$(BIN)/python benchmarks/run.py
+.venv-bench/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade pip
+	.venv-bench/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	@touch .venv-bench/ready
+
+bench: .venv-bench/ready  ## measure, beside the peers; tables go to benchmarks/results/
+	.venv-bench/bin/python benchmarks/run.py
 
 clean:  ## remove what was made, the environment excepted
 	rm -rf build dist site runs .pytest_cache .ruff_cache .hypothesis src/*.egg-info

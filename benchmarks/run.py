@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-QUICK = ("evidence.py", "em.py")
+QUICK = ("evidence.py", "em.py", "speed/run.py", "speed/whole.py")
 LONG = ("static_mnist.py",)
 
 

@@ -1,6 +1,6 @@
 """The floor (matrix products alone) and the loop that a careful person writes by hand."""
 
-import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -59,18 +59,34 @@ def networks() -> tuple[nn.Module, nn.Module]:
     return encoder, nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PIXELS))
 
 
-def loss_of(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> Tensor:
-    """The negative ELBO, by hand."""
-    loc, log_variance = encoder(x).chunk(2, -1)
+def encode(encoder: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance of q(z|x)."""
+    loc, log_variance = encoder(x).flatten(1).chunk(2, -1)
+    return loc, log_variance
+
+
+def negative_elbo(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> Tensor:
+    """The loss of a VAE, by hand."""
+    loc, log_variance = encode(encoder, x)
     z = loc + torch.exp(0.5 * log_variance) * torch.randn_like(loc)
-    reconstruction = cross_entropy(decoder(z), x, reduction="sum")
+    reconstruction = cross_entropy(decoder(z).reshape(x.shape), x, reduction="sum")
     kl = -0.5 * (1 + log_variance - loc.square() - log_variance.exp()).sum()
     return (reconstruction + kl) / len(x)
 
 
-def loop(x: np.ndarray) -> list[float]:
+def negative_importance(encoder: nn.Module, decoder: nn.Module, x: Tensor, k: int = 50) -> Tensor:
+    """The loss of an importance-weighted autoencoder, by hand."""
+    loc, log_variance = encode(encoder, x)
+    noise = torch.randn(k, *loc.shape)
+    z = loc + torch.exp(0.5 * log_variance) * noise
+    log_likelihood = -cross_entropy(decoder(z), x.expand(k, *x.shape), reduction="none").sum(-1)
+    log_weight = log_likelihood + 0.5 * (noise.square() - z.square() + log_variance).sum(-1)
+    return -torch.logsumexp(log_weight, 0).mean()
+
+
+def train(x: np.ndarray, encoder: nn.Module, decoder: nn.Module, loss_of: Callable[..., Tensor]) -> list[float]:
     """Data in memory, a permutation per epoch, fused Adam; no history, no checks, no checkpoints."""
-    rows, (encoder, decoder) = torch.from_numpy(x), networks()
+    rows = torch.from_numpy(x)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
     clock = Clock(len(x))
     for _ in clock.epochs():
@@ -84,59 +100,19 @@ def loop(x: np.ndarray) -> list[float]:
     return clock.seconds()
 
 
-def importance_loop(x: np.ndarray, k: int = 50) -> list[float]:
+def loop(x: np.ndarray) -> list[float]:
+    """The MLP VAE."""
+    return train(x, *networks(), negative_elbo)
+
+
+def importance_loop(x: np.ndarray) -> list[float]:
     """The same with the importance-weighted bound."""
-    rows, (encoder, decoder) = torch.from_numpy(x), networks()
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
-    clock = Clock(len(x))
-    for _ in clock.epochs():
-        order = torch.randperm(len(rows))
-        for start in range(0, len(rows), BATCH):
-            batch = rows[order[start : start + BATCH]]
-            loc, log_variance = encoder(batch).chunk(2, -1)
-            noise = torch.randn(k, *loc.shape)
-            z = loc + torch.exp(0.5 * log_variance) * noise
-            target = batch.expand(k, *batch.shape)
-            log_weight = -cross_entropy(decoder(z), target, reduction="none").sum(-1)
-            log_weight = log_weight + 0.5 * (noise.square() - z.square() + log_variance).sum(-1)
-            loss = -torch.logsumexp(log_weight, 0).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        clock.tick()
-    return clock.seconds()
-
-
-def conv_networks() -> tuple[nn.Module, nn.Module]:
-    """latentia's own convolutional networks: the workload is the step, not the architecture."""
-    from latentia.networks import ConvDecoder, ConvEncoder
-
-    return ConvEncoder((28, 28), 2 * LATENT, n_hidden=128), ConvDecoder(LATENT, (28, 28), 1, n_hidden=128)
+    return train(x, *networks(), negative_importance)
 
 
 def conv_loop(x: np.ndarray) -> list[float]:
-    """The loop by hand, with convolutional networks."""
-    rows, (encoder, decoder) = torch.from_numpy(x), conv_networks()
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
-    clock = Clock(len(x))
-    for _ in clock.epochs():
-        order = torch.randperm(len(rows))
-        for start in range(0, len(rows), BATCH):
-            batch = rows[order[start : start + BATCH]]
-            loc, log_variance = encoder(batch).reshape(len(batch), -1).chunk(2, -1)
-            z = loc + torch.exp(0.5 * log_variance) * torch.randn_like(loc)
-            logits = decoder(z).reshape(len(batch), -1)
-            kl = -0.5 * (1 + log_variance - loc.square() - log_variance.exp()).sum()
-            loss = (cross_entropy(logits, batch, reduction="sum") + kl) / len(batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        clock.tick()
-    return clock.seconds()
+    """With latentia's own convolutional networks: the workload is the step, not the architecture."""
+    from latentia.networks import ConvDecoder, ConvEncoder
 
-
-def seconds(function: object, *arguments: object) -> float:
-    """Wall-clock seconds of one call."""
-    start = time.perf_counter()
-    function(*arguments)  # type: ignore[operator]
-    return time.perf_counter() - start
+    encoder = ConvEncoder((28, 28), 2 * LATENT, n_hidden=128)
+    return train(x, encoder, ConvDecoder(LATENT, (28, 28), 1, n_hidden=128), negative_elbo)
