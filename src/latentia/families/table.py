@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from math import inf
 from typing import Any
 
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution, Independent, MixtureSameFamily
 
 from ..errors import AbilityError, ParameterError
 from . import cells, counts, flows, positives, real, rows, shares
@@ -257,8 +257,8 @@ def row_of_distribution(p: Distribution) -> Row | None:
     >>> row_of_distribution(Normal(zeros(2), ones(2))).name
     'normal'
     """
-    while isinstance(p, Independent):
-        p = p.base_dist
+    while isinstance(p, Independent | MixtureSameFamily):
+        p = p.base_dist if isinstance(p, Independent) else p.component_distribution
     for kind in type(p).__mro__:
         name = _NAMES.get(kind.__name__)
         if name is not None:

@@ -78,6 +78,11 @@ class AmortizedVI(Learner):
                 f"AmortizedVI needs a model with prior() and likelihood(z); {type(model).__name__} lacks one. "
                 "Derive from models.Model."
             )
+        if {id(t) for t in model.parameters()} & {id(t) for t in self.posterior.parameters()}:
+            raise AbilityError(
+                "The model and the posterior hold the same parameters, which would be moved twice. What both need belongs "
+                "to the model: use posteriors.Borrowed()."
+            )
         encoders = [m for m in self.posterior.modules() if isinstance(m, Conditional)]
         if len(encoders) == 1:
             check_posterior(encoders[0].family, model.prior())

@@ -5,15 +5,18 @@ from .factor import FactorAnalysis, ProbabilisticPCA
 from .finite import FiniteLatentModel
 from .latent_variable import LatentVariableModel
 from .mixture import GaussianMixture
-from .priors import CategoricalPrior, StandardNormal
+from .priors import CategoricalPrior, FamilyPrior, NormalMixture, StandardNormal, VampPrior
 
 __all__ = [
     "CategoricalPrior",
     "FactorAnalysis",
+    "FamilyPrior",
     "FiniteLatentModel",
     "GaussianMixture",
     "LatentVariableModel",
     "Model",
+    "NormalMixture",
     "ProbabilisticPCA",
     "StandardNormal",
+    "VampPrior",
 ]

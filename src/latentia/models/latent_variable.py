@@ -43,6 +43,11 @@ class LatentVariableModel(Model):
     def is_density(self) -> bool:
         return self.conditional.family.is_density
 
+    @property
+    def shared(self) -> Conditional | None:
+        """The Conditional that p and q have in common, where the prior needs q's; the posterior borrows it."""
+        return getattr(self.prior_module, "shared", None)
+
     def prior(self) -> Distribution:
         return self.prior_module()
 

@@ -2,7 +2,8 @@
 
 from .amortized import Amortized
 from .base import Posterior
+from .borrowed import Borrowed
 from .exact import Exact
 from .refined import Refined
 
-__all__ = ["Amortized", "Exact", "Posterior", "Refined"]
+__all__ = ["Amortized", "Borrowed", "Exact", "Posterior", "Refined"]
