@@ -16,7 +16,7 @@ import latentia
 from latentia import families as f
 from latentia.cli import main
 from latentia.conditional import Conditional
-from latentia.distributions import Rescaled
+from latentia.distributions import Rescaled, centre
 from latentia.errors import AbilityError, DataError, ParameterError, UserError
 from latentia.evidence import elbo
 from latentia.families.listing import all_facts, markdown
@@ -262,6 +262,13 @@ def test_start_of_the_others() -> None:
     d = full(full.start(torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.5])).unsqueeze(0))
     assert torch.allclose(d.mean, torch.tensor([[3.0, 1.0]]))
     assert torch.allclose(d.stddev, torch.tensor([[2.0, 0.5]]), rtol=1e-2)
+
+
+def test_the_value_to_show_where_there_is_no_mean() -> None:
+    cauchy = f.Cauchy((2,))(torch.zeros(1, 2, 2))
+    shown = centre(Rescaled(cauchy, torch.tensor(3.0), torch.tensor(2.0)))
+    assert torch.equal(shown, torch.full((1, 2), 3.0))
+    assert torch.equal(centre(f.MultivariateStudentT((2,), df=1.0)(torch.zeros(1, 5))), torch.zeros(1, 2))
 
 
 def test_a_joint_density_in_other_units() -> None:

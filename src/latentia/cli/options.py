@@ -41,7 +41,11 @@ class Option:
 OPTIONS = (
     Option("n_latent", int, "Size of the latent z."),
     Option("n_components", int, "Components of the mixture."),
-    Option("likelihood", str, "auto, normal, bernoulli, continuous-bernoulli, categorical, cross-entropy."),
+    Option(
+        "likelihood",
+        str,
+        "auto, normal, bernoulli, continuous-bernoulli, poisson, ...: `latentia families` lists them.",
+    ),
     Option("scale", str, "auto, none, standard, unit: the map to the model's units, a part of the density."),
     Option("noise", str, "Scale of a normal likelihood: auto, per-feature, one, network, or a number."),
     Option("binarize", str, "stochastic or threshold, for grey levels under a Bernoulli."),

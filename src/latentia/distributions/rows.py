@@ -19,6 +19,7 @@ from ..errors import AbilityError
 from ..randomness import PartNoise, RowNoise, current_part, current_row_noise
 from .inverse_cdf import into_open
 from .multivariate_t import MultivariateStudentT
+from .rescaled import Rescaled
 
 
 def draw(q: Distribution, n_samples: int) -> Tensor:
@@ -98,6 +99,8 @@ def centre(p: Distribution) -> Tensor:
     """
     if isinstance(p, Categorical):
         return p.logits.argmax(-1)
+    if isinstance(p, Rescaled):
+        return p.loc + p.scale * centre(p.base)
     if isinstance(p, Cauchy | StudentT | MultivariateStudentT):
         return p.mode
     return p.mean

@@ -11,11 +11,16 @@ import torch
 
 from ..binarise import Binarise
 from ..errors import DataError, ParameterError, choose
-from ..families import FAMILIES, Categorical, Family, Normal, first_cell
+from ..families import FAMILIES, TABLE, Categorical, Family, Normal, RowFamily, first_cell, row_of
 from ..scaling import Scaling
 from .facts import ArrayFacts, Facts, as_facts
 
-LIKELIHOODS = ("auto", "normal", "bernoulli", "continuous-bernoulli", "cross-entropy", "categorical")
+OF_CELLS = {
+    row.name: row.support for row in TABLE if "likelihood" in row.stands and not issubclass(row.family, RowFamily)
+}
+LIKELIHOODS = ("auto", *(name for name, support in OF_CELLS.items() if support != "levels"))
+ON_THE_LINE = tuple(name for name in LIKELIHOODS if OF_CELLS.get(name) == "real")  # any loc and scale will do
+WHOLE = ("coins", "counts", "categories")
 SCALES = ("auto", "none", "standard", "unit")
 FLOOR = 0.01  # least noise scale, as a share of the columns' standard deviation
 DENSITIES = ("normal", "continuous-bernoulli")
@@ -45,7 +50,7 @@ class Plan:
     @property
     def is_probability(self) -> bool:
         """Whether log p(x) is the log of a probability (of whole numbers), so that bits per dimension mean something."""
-        return self.scaling.levels is not None or self.likelihood in ("bernoulli", "categorical")
+        return self.scaling.levels is not None or OF_CELLS[self.likelihood] in WHOLE
 
     def family(self, n_features: int, noise: float | str, n_categories: int = 2) -> Family:
         """The family of the likelihood, for rows of `n_features` cells; noise "auto" is one scale for grey levels."""
@@ -75,6 +80,8 @@ def make_plan(
     columns: Sequence[str] | None = None,
 ) -> Plan:
     """Choose likelihood and scaling for rows x `(rows, columns)`; raises `DataError` where they do not fit."""
+    if likelihood != "auto":
+        row_of(likelihood)  # an unknown name is told its nearest neighbours
     choose("likelihood", likelihood, LIKELIHOODS)
     facts = as_facts(x, weight)
     kind = facts.kind
@@ -90,14 +97,14 @@ def make_plan(
 
 def _scale_name(scale: str, kind: str, likelihood: str) -> str:
     choose("scale", scale, SCALES)
-    if scale == "standard" and likelihood not in ("normal",):
+    if scale == "standard" and likelihood not in ON_THE_LINE:
         raise ParameterError(
-            f"scale='standard' gives values outside [0, 1], where a {likelihood} likelihood has no density. "
-            "Use scale='unit', scale='none' or likelihood='normal'."
+            f"scale='standard' gives values that a {likelihood} likelihood cannot explain: it needs "
+            f"{FAMILIES[likelihood].values}. Use scale='unit', scale='none' or likelihood='normal'."
         )
     if scale != "auto":
         return scale
-    if likelihood == "normal":
+    if likelihood in ON_THE_LINE:
         return "unit" if kind == "grey" else "standard"
     return "unit" if kind == "grey" and likelihood in ("continuous-bernoulli", "cross-entropy") else "none"
 

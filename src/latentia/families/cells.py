@@ -78,6 +78,7 @@ class Bernoulli(Family):
     """
 
     name = "bernoulli"
+    values = "zeros and ones"
 
     def forward(self, raw: Tensor) -> _Bernoulli:
         return _Bernoulli(logits=self._raw(raw)[0], validate_args=False)
@@ -98,6 +99,8 @@ class Bernoulli(Family):
 
 
 class _OnUnitInterval(Family):
+    values = "numbers between 0 and 1"
+
     def check(self, x: np.ndarray, columns: Sequence[str] | None = None) -> None:
         found = first_cell(x, (x < 0) | (x > 1), columns)
         if found is not None:
@@ -156,6 +159,7 @@ class Categorical(Family):
     """
 
     name = "categorical"
+    values = "whole numbers from 0"
 
     def __init__(self, event_shape: Sequence[int], n_categories: int = 2) -> None:
         super().__init__(event_shape)
