@@ -129,7 +129,7 @@ BAD = {
     "folder": (lambda d: ["fit", str(d), "--out", str(d / "o")], "pictures"),
     "huge integers": (lambda d: ["fit", write(d / "i.csv", f"a,b\n{2**60},2\n1,2\n"), "--out", str(d / "o")], "2**53"),
     "unknown option value": (lambda d: ["fit", "iris", "--scale", "big", "--out", str(d / "o")], "standard"),
-    "unknown likelihood": (lambda d: ["fit", "iris", "--likelihood", "norma", "--out", str(d / "o")], "bernoulli"),
+    "unknown likelihood": (lambda d: ["fit", "iris", "--likelihood", "norma", "--out", str(d / "o")], "Did you mean normal"),
     "unknown model": (lambda d: ["fit", "iris", "--model", "gan", "--out", str(d / "o")], "gmm"),
     "option of another model": (lambda d: ["fit", "iris", "--covariance", "full", "--out", str(d / "o")], "--covariance"),
     "likelihood that does not fit": (lambda d: ["fit", "iris", "--likelihood", "bernoulli", "--out", str(d / "o")], "0 and 1"),
