@@ -13,6 +13,7 @@ from .logistic_mixture import DiscretisedLogisticMixture
 from .multivariate_t import MultivariateStudentT
 from .positive import Gompertz, Pareto, Rayleigh, Reciprocal, Weibull
 from .quantiles import gamma_icdf, poisson_icdf
+from .ratios import FisherSnedecor, StudentT
 from .reconstruction import CrossEntropy
 from .relaxed import RelaxedBernoulli, RelaxedCategorical, StraightThroughBernoulli, StraightThroughCategorical
 from .rescaled import Rescaled
@@ -27,6 +28,7 @@ __all__ = [
     "CrossEntropy",
     "Discretised",
     "DiscretisedLogisticMixture",
+    "FisherSnedecor",
     "FlowDistribution",
     "Gompertz",
     "Gumbel",
@@ -42,6 +44,7 @@ __all__ = [
     "StandardNormal",
     "StraightThroughBernoulli",
     "StraightThroughCategorical",
+    "StudentT",
     "Triangular",
     "VonMisesFisher",
     "Weibull",

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, OneHotCategorical, constraints
+from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical, constraints
 from torch.nn.functional import one_hot, softplus
 
 from .inverse_cdf import open_uniform
@@ -162,7 +162,8 @@ class StraightThroughCategorical(OneHotCategorical):
 
     def __init__(self, temperature: float, logits: Tensor, validate_args: bool | None = None) -> None:
         self.temperature = float(temperature)
-        super().__init__(logits=logits, validate_args=validate_args)
+        self._categorical = Categorical(logits=logits, validate_args=validate_args)  # torch's would always validate
+        Distribution.__init__(self, logits.shape[:-1], logits.shape[-1:], validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "StraightThroughCategorical":  # type: ignore[override]
         logits = self.logits.expand(*batch_shape, *self.event_shape)

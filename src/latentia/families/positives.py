@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Chi2 as _Chi2
 from torch.distributions import Exponential as _Exponential
-from torch.distributions import FisherSnedecor as _FisherSnedecor
 from torch.distributions import Gamma as _Gamma
 from torch.distributions import LogNormal as _LogNormal
 
@@ -209,9 +208,9 @@ class FisherSnedecor(Positive):
     name = "fisher-snedecor"
     n_raw = 2
 
-    def forward(self, raw: Tensor) -> _FisherSnedecor:
+    def forward(self, raw: Tensor) -> d.FisherSnedecor:
         one, two = (positive(part, LOG_SHAPE_BOUND) for part in self._raw(raw))
-        return _FisherSnedecor(one, two, validate_args=False)
+        return d.FisherSnedecor(one, two, validate_args=False)
 
     @property
     def finite_moments(self) -> float:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Cauchy as _Cauchy
 from torch.distributions import Laplace as _Laplace
-from torch.distributions import StudentT as _StudentT
 from torch.distributions import Uniform as _Uniform
 
 from .. import distributions as d
@@ -111,10 +110,10 @@ class StudentT(_LocScale):
         self.least_df = at_least("least_df", least_df, 0.0, strictly=False)
         self.n_raw = 3 if df == "network" else 2
 
-    def forward(self, raw: Tensor) -> _StudentT:
+    def forward(self, raw: Tensor) -> d.StudentT:
         loc, log_scale, *rest = self._raw(raw)
         df = self.least_df + positive(rest[0], LOG_SHAPE_BOUND) if rest else torch.full_like(loc, float(self.df))
-        return _StudentT(df, loc, positive(log_scale), validate_args=False)
+        return d.StudentT(df, loc, positive(log_scale), validate_args=False)
 
     @property
     def finite_moments(self) -> float:
