@@ -98,8 +98,10 @@ PROBLEMS: dict[str, Callable[[], Tensors]] = {
         {"objective": Objective(0.5, 4), "gradient_clip": 0.5, "schedule": Schedule("cosine", 18)}, max_steps=14
     ),
     "binarised": lambda: fit_vae(transform=lambda x, seed: (torch.rand_like(x) < 0.3 + 0.4 * x).to(x.dtype)),
-    "a batch of two": lambda: fit_vae(batch_size=2, max_epochs=1),  # with three processes, rows lent at no weight
-    "recorded": lambda: fit_vae({"execution": "recorded"}, max_epochs=40),
+    "a batch of two": lambda: fit_vae(
+        x=BITS[:31], batch_size=2, max_epochs=1
+    ),  # with three processes, rows lent at no weight
+    "recorded": lambda: fit_vae({"execution": "recorded"}, batch_size=48, max_epochs=102),
     "mixture": lambda: fit_em(GaussianMixture(5, 3)),
     "two starts": lambda: fit_em(GaussianMixture(5, 3, covariance="diag"), n_starts=2),
     "finite latent": finite_latent,

@@ -32,6 +32,8 @@ Streamed = Annotated[str, typer.Option("--stream", help="yes: rows stay on the d
 Split = Annotated[str, typer.Option("--split", help="train, valid or test, of a named set.")]
 Evidence = Annotated[str, typer.Option("--evidence", help="elbo, importance, exact; auto: exact where it is known.")]
 Samples = Annotated[int, typer.Option("--samples", help="Draws of z per row.")]
+Devices = Annotated[int, typer.Option("--devices", help="Processes on this machine, one for each device.")]
+Nodes = Annotated[int, typer.Option("--nodes", help="Machines; the same command is given on each.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]
 
 
@@ -47,6 +49,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 @app.command()
 @with_options
 def fit(
+    context: typer.Context,
     source: Data,
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
     model: Annotated[str, typer.Option("--model", help=f"One of {', '.join(MODELS)}.")] = "vae",
@@ -63,9 +66,15 @@ def fit(
     ] = False,
     force: Force = False,
     json: Json = False,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
     **params: Any,
 ) -> int:
     """Fit a model to DATA and write a run folder with a report."""
+    from .launching import launch, must_launch
+
+    if must_launch(devices, nodes):
+        return launch(context.obj, devices, nodes)
     from .fitting import run_fit
 
     selection = {
@@ -81,8 +90,14 @@ def fit(
 
 
 @app.command()
-def resume(run: Run, report: bool = True, json: Json = False) -> int:
+def resume(
+    context: typer.Context, run: Run, report: bool = True, json: Json = False, devices: Devices = 1, nodes: Nodes = 1
+) -> int:
     """Take a run up again where its last checkpoint left it."""
+    from .launching import launch, must_launch
+
+    if must_launch(devices, nodes):
+        return launch(context.obj, devices, nodes)
     from .fitting import run_resume
 
     return run_resume(run, with_report=report, as_json=json)

@@ -1,6 +1,8 @@
 """`latentia fit` and `latentia resume`."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from ..data import Dataset, Shards, open_data
 from ..errors import AbilityError, RunError, choose
 from ..estimate import Estimate
 from ..fitted import read_record
+from ..processes import alone, current
+from .launching import advice, restarted
 from .options import MODELS, estimator_params
 from .showing import Live, estimate_table, facts_table, print_json
 from .sources import answered, facts, in_memory, read, size
@@ -33,8 +37,14 @@ def run_fit(
 ) -> int:
     """Load, fit, save, report; the exit code."""
     choose("--model", model, tuple(MODELS))
-    make_room(out, force)
-    data = open_data(source, **selection)
+    processes = current()
+    with processes.together():
+        begun = processes.first and restarted() and is_begun(out)
+        if processes.first and not begun:
+            make_room(out, force)
+    if max(processes.all_max([begun])):
+        return run_resume(out, with_report=with_report, as_json=as_json)
+    data = in_all(lambda: open_data(source, **selection))
     estimator = new(model, params, init)
     asked = answered({"source": _portable(source), **selection}, data)
     flags = {"with_report": with_report, "as_json": as_json, "profile": profile}
@@ -45,18 +55,37 @@ def run_resume(run: Path, *, with_report: bool, as_json: bool) -> int:
     """Build what a run asked for again and go on from its last checkpoint."""
     from ..estimators.saving import new_estimator
 
-    record = read_record(run)
+    processes = current()
+    with processes.together():
+        record = read_record(run) if processes.first else {}
+    record = json.loads(processes.from_first(json.dumps(record)))
     estimator = new_estimator(record, run)
     asked = record.get("asked")
     if not isinstance(asked, dict):
         raise RunError(f"{run} was not made by `latentia fit`, so its data are not known. Resume it from Python.")
-    data = read(asked)
+    data = in_all(lambda: read(asked))
     if data.fingerprint != record["data"]["fingerprint"]:
         raise RunError(
             f"The data in {asked['source']} are not those that {run} was fitted to (fingerprint {data.fingerprint}, "
             f"expected {record['data']['fingerprint']}). Bring them back, or fit anew."
         )
     return _run(estimator, data, run, asked, resume=True, with_report=with_report, as_json=as_json)
+
+
+def in_all(opened: Callable[[], Dataset | Shards]) -> Dataset | Shards:
+    """The data; of several processes the first looks first, so that what is downloaded is downloaded once."""
+    processes = current()
+    with processes.together():
+        data = opened() if processes.first else None
+    with processes.together():
+        data = opened() if data is None else data
+    processes.check_same("data of fingerprint", data.fingerprint)
+    return data
+
+
+def is_begun(out: Path) -> bool:
+    """Whether a run was begun in this folder and did not end."""
+    return (out / "run.json").is_file() and not read_record(out).get("fit", {}).get("finished", True)
 
 
 def make_room(out: Path, force: bool) -> None:
@@ -110,14 +139,14 @@ def _run(
     live = Live(console)
     note = {"asked": asked, "data": facts(data)}
     options = {"run": out, "resume": resume, "note": note, "progress": None if as_json else live, "profile": profile}
-    options["planned"] = lambda lines: say("\n".join(lines), markup=False)
+    options["planned"] = lambda lines: say("\n".join([*lines, *_advice(estimator, n_rows)]), markup=False)
     if isinstance(data, Shards):
         estimator.fit(data, **options)
     else:
         estimator.fit(data.x, sample_weight=data.weight, **options)
     if not as_json:
         live.end()
-    if profile:
+    if profile and current().first:
         say((out / "profile.md").read_text(encoding="utf-8"), markup=False)
     if estimator.fit_.interrupted:
         say(f"{estimator.fit_.status} Continue with: latentia resume {out}", markup=False)
@@ -133,6 +162,25 @@ def _finish(
     name, rows, weight = held_out(estimator, data)
     samples = max(32, min(500, CELLS // max(1, rows.size)))
     estimates = evidence_of(estimator, rows, weight, samples, console)
+    if not current().first:
+        return 0
+    with alone():
+        return _close(estimator, data, out, source, name, rows, estimates, with_report=with_report, as_json=as_json)
+
+
+def _close(
+    estimator: Any,
+    data: Dataset,
+    out: Path,
+    source: str,
+    name: str,
+    rows: Any,
+    estimates: list[tuple[str, Estimate]],
+    *,
+    with_report: bool,
+    as_json: bool,
+) -> int:
+    """Report, table, next commands: of several processes the first does this."""
     page = out / "report.html"
     if with_report:
         from ..report import write_report
@@ -164,6 +212,11 @@ def _finish(
         markup=False,
     )
     return 0
+
+
+def _advice(estimator: Any, n_rows: int) -> list[str]:
+    sentence = advice(min(n_rows, int(estimator.batch_size)), current().size)
+    return [] if sentence is None else [sentence]
 
 
 def held_out(estimator: Any, data: Dataset) -> tuple[str, Any, Any]:

@@ -4,24 +4,35 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import typer
 from rich.console import Console
 
-from ..errors import UserError
+from ..errors import ProcessError, UserError
 from .app import app
 
+SHARED = ("fit", "resume", "score", "encode")  # commands that several processes share
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+
+def main(arguments: Sequence[str] | None = None, *, lost: int = 2) -> int:
+    """Run the command line and return its exit code; `lost` where this process ended because another one did."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     warnings.showwarning = lambda message, *rest: console.print(f"[yellow]note:[/] {_plain(message)}")
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=arguments, prog_name="latentia", standalone_mode=False)
+        code = _run(given) if "WORLD_SIZE" not in os.environ else _run_among_others(given)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except UserError as error:
+        if getattr(error, "latentia_hushed", False):
+            return 2
+        if isinstance(error, ProcessError) and lost != 2:
+            console.print(
+                "[yellow]note:[/] Another process of this run ended. All start again from the last checkpoint."
+            )
+            return lost
         console.print(f"[red]error:[/] {_plain(error)}")
         return 2
     except typer.Exit as stop:
@@ -37,6 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             error.show()  # type: ignore[attr-defined]
             return 2
         return _our_fault(console, error)
+
+
+def _run(arguments: list[str]) -> Any:
+    return app(args=arguments, prog_name="latentia", standalone_mode=False, obj=arguments)
+
+
+def _run_among_others(arguments: list[str]) -> Any:
+    """The command in one of several processes: the first one speaks and writes, and does alone what is not shared."""
+    from ..processes import alone, joined
+
+    with joined() as processes:
+        if not arguments or arguments[0] not in SHARED:
+            with alone():
+                return _run(arguments) if processes.first else 0
+        if processes.first:
+            return _run(arguments)
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            return _run(arguments)
 
 
 def _our_fault(console: Console, error: Exception) -> int:

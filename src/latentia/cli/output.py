@@ -1,6 +1,7 @@
 """Arrays written where the user asked: CSV, Parquet or NPY by the name's ending, or CSV on standard output."""
 
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
+from ..processes import current
 from ..storage import write_whole
 
 KINDS = (".csv", ".parquet", ".npy")
@@ -22,7 +24,13 @@ def write_array(values: np.ndarray, columns: Sequence[str], out: Path | None, fo
 def write_blocks(
     blocks: Iterable[np.ndarray], n_rows: int, columns: Sequence[str], out: Path | None, force: bool = False
 ) -> None:
-    """Write rows that come in blocks, `n_rows` in all, of which one block at a time is in memory."""
+    """Write rows that come in blocks, `n_rows` in all, of which one block at a time is in memory.
+
+    Of several processes, all of which have worked on the blocks, the first writes.
+    """
+    if not current().first:
+        deque(blocks, maxlen=0)
+        return
     check_target(out, force)
     if out is None:
         _csv(blocks, columns, sys.stdout)

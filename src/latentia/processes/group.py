@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..errors import ParameterError, ProcessError, UserError
+from .meeting import meet
 from .words import hush, last_words
 
 LIMIT = 600.0  # seconds that a collective may take; the variable LATENTIA_TIME_LIMIT changes it
@@ -195,12 +197,12 @@ def joined(limit: float | None = None) -> Iterator[Processes]:
         yield current()
         return
     ours = not dist.is_initialized()
-    processes = _join(float(os.environ.get("LATENTIA_TIME_LIMIT", LIMIT)) if limit is None else limit)
+    processes, store = _join(float(os.environ.get("LATENTIA_TIME_LIMIT", LIMIT)) if limit is None else limit)
     token = _CURRENT.set(processes)
     try:
         yield processes
     except Exception as error:
-        last_words(error, processes.rank, processes.size)
+        last_words(error, store, processes.rank, processes.size)
         raise
     finally:
         _CURRENT.reset(token)
@@ -209,7 +211,8 @@ def joined(limit: float | None = None) -> Iterator[Processes]:
                 dist.destroy_process_group()
 
 
-def _join(limit: float) -> Processes:
+def _join(limit: float) -> tuple[Processes, Any]:
+    store = None
     if not dist.is_initialized():
         missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
         if missing:
@@ -219,9 +222,15 @@ def _join(limit: float) -> Processes:
             )
         if not limit > 0:
             raise ParameterError(f"A time limit of {limit} seconds cannot be used. Use a positive number.")
+        import torch.distributed.nn.functional  # noqa: F401  imported later, its defaults would keep the group's threads
+
         with _limited("The processes of this run did not find each other"):
-            dist.init_process_group(_backend(), timeout=timedelta(seconds=limit))
-    return Processes(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+            rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+            store = meet(rank, size, limit)
+            dist.init_process_group(
+                _backend(), store=store, rank=rank, world_size=size, timeout=timedelta(seconds=limit)
+            )
+    return Processes(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0"))), store
 
 
 def _backend() -> str:
@@ -236,6 +245,8 @@ def _limited(
 ) -> Iterator[None]:
     try:
         yield
+    except ProcessError:
+        raise
     except RuntimeError as error:
         reason = (str(error).splitlines() or [""])[0][:200].rstrip(".")
         raise ProcessError(

@@ -3,8 +3,6 @@
 import time
 from typing import Any
 
-import torch.distributed as dist
-
 from ..errors import ProcessError
 
 HEARING = 2.0  # seconds in which a process waits for another's last words
@@ -25,16 +23,15 @@ def is_hushed(error: BaseException) -> bool:
     return bool(getattr(error, "latentia_hushed", False))
 
 
-def last_words(error: Exception, rank: int, size: int) -> None:
+def last_words(error: Exception, store: Any, rank: int, size: int) -> None:
     """Leave this process's error where the others find it, and hush it if one of them has said it already.
 
     A process that fails because another one ended waits for that one's words; of processes that fail alike the first
     speaks.
     """
-    if hasattr(error, "latentia_hushed"):
+    if store is None or hasattr(error, "latentia_hushed"):
         return
     try:
-        store = dist.distributed_c10d._get_default_store()
         if not isinstance(error, ProcessError):
             store.set(f"latentia/said/{rank}", str(error))
         hush(error, unless=not _heard(store, error, rank, size))
