@@ -85,6 +85,14 @@ def test_the_order_is_the_seeds_and_the_epochs(tmp_path: Path) -> None:
     assert len({tuple(order) for order in (first, second, *orders(1))}) == 4
 
 
+def test_row_groups_come_in_another_order_in_each_epoch(tmp_path: Path) -> None:
+    write(tmp_path / "t", [80])
+    batches = open_shards(tmp_path / "t").batches(batch_size=80, buffer_bytes=1)
+    orders = [(next(batches).index // 4)[::4].tolist() for _ in range(3)]
+    assert all(sorted(order) == list(range(20)) for order in orders)
+    assert len({tuple(order) for order in [*orders, list(range(20))]}) == 4
+
+
 def test_a_table_that_fits_one_buffer_is_shuffled_as_a_whole(tmp_path: Path) -> None:
     n = 4000
     write(tmp_path / "t", [n], group=100)
@@ -266,13 +274,16 @@ def removed(folder: Path) -> None:
 @pytest.mark.parametrize("damage", [broken_pages, replaced, removed])
 def test_damage_that_comes_later_ends_the_epoch_in_a_sentence(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     write(tmp_path / "t", [9, 12])
-    shards = open_shards(tmp_path / "t")
+    shards = open_shards(tmp_path / "t", weight="b")
     batches = shards.batches(batch_size=2, buffer_bytes=1)
     damage(tmp_path / "t")
     with pytest.raises(DataError, match=r"part-001.parquet (cannot be read|holds other rows)"):
         epoch_of(batches)
     with pytest.raises(DataError, match=r"part-001.parquet (cannot be read|holds other rows)"):
         list(shards.blocks())
+    if damage is not broken_pages:
+        with pytest.raises(DataError, match=r"part-001.parquet (cannot be read|holds other rows)"):
+            shards.source.read_weight(shards.source.groups[-1])
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
@@ -303,6 +314,25 @@ def test_reading_ahead_raises_where_the_result_would_have_come() -> None:
     with pytest.raises(DataError, match="damaged"):
         next(results)
     ahead([fail]).close()
+
+
+ABANDONED = """
+import gc, threading
+from latentia.data.ahead import ahead
+
+gc.disable()
+start = threading.Thread.start
+threading.Thread.start = lambda thread: (gc.collect(), start(thread))[1]
+for _ in range(3):
+    cycle = [ahead(lambda i=i: i for i in range(3))]
+    cycle.append(cycle)
+    assert next(cycle[0]) == 0
+"""
+
+
+def test_a_reader_may_be_collected_while_another_one_starts() -> None:
+    """A collection comes at any moment; what it finalises must take no lock that the start of a thread holds."""
+    subprocess.run([sys.executable, "-c", ABANDONED], check=True, timeout=60)
 
 
 PEAK = """
