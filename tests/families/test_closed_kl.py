@@ -125,6 +125,14 @@ def has_closed_form(q: str, p: str) -> bool:
     return True
 
 
+@pytest.mark.parametrize(("q", "p"), PAIRS)
+def test_one_prior_serves_a_batch_of_posteriors(q: str, p: str) -> None:
+    (family_q, raw_q), (family_p, raw_p) = made(q, (2,), 0), made(p, (2,), 1)
+    together = kl(joint(family_q(raw_q)), joint(family_p(raw_p[0])))
+    apart = [kl(joint(family_q(raw)), joint(family_p(raw_p[0]))) for raw in raw_q]
+    assert torch.allclose(together, torch.stack(apart))
+
+
 def test_infinite_where_an_end_sticks_out() -> None:
     for name in ("reciprocal", "uniform"):
         family = row_of(name).family((1,))

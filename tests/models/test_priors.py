@@ -149,3 +149,30 @@ def test_what_cannot_be_a_prior_is_refused() -> None:
     heavy = families.StudentT((2,), df=2.0)
     with pytest.raises(AbilityError, match="infinite"):
         families.check_posterior(heavy, NormalMixture(2)())
+
+
+MATCHING = {
+    "straight-through coins": (families.StraightThroughBernoulli((2,)), families.Bernoulli((2,))),
+    "relaxed coins": (families.RelaxedBernoulli((2,)), families.RelaxedBernoulli((2,))),
+    "relaxed categories": (families.RelaxedCategorical((2,)), families.RelaxedCategorical((2,))),
+    "straight-through categories": (
+        families.StraightThroughCategorical((2,)),
+        families.StraightThroughCategorical((2,)),
+    ),
+    "compositions": (families.Dirichlet((2,)), families.Dirichlet((2,))),
+    "directions": (families.VonMisesFisher((2,)), families.VonMisesFisher((2,))),
+    "gammas": (families.Gamma((2,)), families.Gamma((2,))),
+    "shares": (families.Kumaraswamy((2,)), families.Beta((2,))),
+}
+
+
+@pytest.mark.parametrize("name", MATCHING)
+def test_posteriors_before_priors_of_their_own_kind(name: str) -> None:
+    torch.manual_seed(0)
+    q, prior = MATCHING[name]
+    p = model(FamilyPrior(prior))
+    posterior = Amortized(Conditional(MLP(4, q.n_outputs, (6,)), q, (4,), joint=True))
+    learner = AmortizedVI(posterior, learning_rate=0.02)
+    fit = latentia.fit(p, learner, blobs(), max_epochs=12, batch_size=50, seed=0, device="cpu")
+    assert fit.history[-1]["bound"] > fit.history[0]["bound"]
+    assert np.isfinite(elbo(p, posterior, blobs(), n_samples=5, seed=0).mean)

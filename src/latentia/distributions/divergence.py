@@ -32,6 +32,10 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
         cells, base, prior = q.reinterpreted_batch_ndims, q.base_dist, p.base_dist
         if type(base) is Normal and isinstance(prior, StandardNormal) and cells == p.reinterpreted_batch_ndims:
             return _NormalToStandard.apply(base.loc.flatten(-cells), base.scale.flatten(-cells))  # type: ignore[no-any-return]
+    if q.batch_shape != p.batch_shape:  # some of torch's closed forms do not broadcast
+        shape = torch.broadcast_shapes(q.batch_shape, p.batch_shape)
+        q = q if q.batch_shape == shape else q.expand(shape)
+        p = p if p.batch_shape == shape else p.expand(shape)
     return kl_divergence(q, p)
 
 
