@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from latentia import families as f
 from latentia.distributions import RelaxedBernoulli, RelaxedCategorical
 from latentia.families import Family, StraightThroughBernoulli, StraightThroughCategorical, row_of
 
@@ -50,6 +51,13 @@ def test_value_and_gradient_are_finite(name: str, numbers: list[float]) -> None:
     assert torch.isfinite(value).all()
     assert raw.grad is not None
     assert torch.isfinite(raw.grad).all()
+
+
+def test_far_out_the_gradient_still_leads_back() -> None:
+    raw = torch.tensor([[[1e4], [0.0]]], requires_grad=True)
+    f.Gumbel((1,))(raw).log_prob(torch.tensor([0.7])).sum().backward()
+    assert raw.grad is not None
+    assert raw.grad[0, 0, 0] < -1e10
 
 
 CORNERS = [-1e4, -300.0, -20.0, 0.0, 20.0, 300.0, 1e4]
@@ -103,7 +111,7 @@ def test_nothing_is_read_back_from_the_device(name: str) -> None:
 REPARAMETERISED = [
     name for name in CASES if {"pathwise", "implicit", "relaxed"} & set(row_of(name.split(" ")[0]).gradients)
 ]
-DRAWS, LIMIT = 40_000, 5.6  # standard errors; with some 200 comparisons this fails once in 200 000 runs at fixed seeds
+DRAWS, LIMIT = 40_000, 6.0  # standard errors: with some 200 comparisons this fails less than once in a million runs
 
 
 def expectation(name: str, raw: Tensor) -> float:

@@ -19,7 +19,7 @@ DTYPES = {"float64": (torch.float64, 1e-7), "float32": (torch.float32, 2e-3)}
 NORMAL_LIKE = ("full-normal", "low-rank-normal", "multivariate-student-t")
 FLOWS = ("autoregressive-flow", "coupling-flow", "spline-flow")
 WEIGHT = np.array([0.6, -0.9, 0.4])
-LIMIT = 5.6
+LIMIT = 6.0  # standard errors
 
 
 def made(name: str, size: int = 3, n: int = 4, dtype: torch.dtype = D, seed: int = 0) -> tuple[Any, Tensor]:
