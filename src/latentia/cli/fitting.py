@@ -215,7 +215,10 @@ def _close(
 
 
 def _advice(estimator: Any, n_rows: int) -> list[str]:
-    sentence = advice(min(n_rows, int(estimator.batch_size)), current().size)
+    modules = (estimator.model_, estimator.posterior_)
+    parameters = max(1, sum(p.numel() for module in modules for p in module.parameters()))
+    at_once = n_rows if estimator.learner_.name == "exact-em" else min(n_rows, int(estimator.batch_size))
+    sentence = advice(at_once, parameters, current().size)
     return [] if sentence is None else [sentence]
 
 

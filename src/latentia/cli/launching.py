@@ -10,7 +10,7 @@ from ..errors import ParameterError, ProcessError
 
 RESTARTS = 3  # times that all processes are started again, from the last checkpoint, after one of them was killed
 LOST = 75  # exit code of a process that ended because another one did
-FEW_ROWS = 256  # rows per process and step, below which more processes take longer
+ENOUGH = 200_000_000  # rows per process x parameters: from here on two processes were measured to pay on a CPU
 
 
 def must_launch(devices: int, nodes: int) -> bool:
@@ -98,15 +98,15 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def advice(rows: int, processes: int) -> str | None:
-    """A sentence where so few rows per process and step make more processes the slower way; else None.
+def advice(rows: int, parameters: int, processes: int) -> str | None:
+    """A sentence where a step is so short that more processes take longer; else None.
 
-    >>> advice(4096, 2) is None, advice(128, 2)
-    (True, '2 processes have 64 rows each per step: ...')
+    >>> advice(4096, 1_000_000, 2) is None, advice(128, 10_000, 2)
+    (True, '2 processes for a step of 128 rows and 10,000 parameters: ...')
     """
-    if processes < 2 or rows // processes >= FEW_ROWS:
+    if processes < 2 or rows // processes * parameters >= ENOUGH:
         return None
     return (
-        f"{processes} processes have {rows // processes} rows each per step: with so few they wait for each other longer "
-        f"than they compute. Use --batch-size {FEW_ROWS * processes} or more, or one process."
+        f"{processes} processes for a step of {rows:,} rows and {parameters:,} parameters: they wait for each other longer "
+        f"than they save. Use one process, or --batch-size {-(-ENOUGH // parameters) * processes:,} or more."
     )
