@@ -68,7 +68,7 @@ class FullNormal(_Located):
         return (self.size + self.size * (self.size + 1) // 2,)
 
     def forward(self, raw: Tensor) -> MultivariateNormal:
-        loc, factor = raw[..., : self.size], cholesky(raw[..., self.size :], self.size)
+        loc, factor = raw[..., : self.size].clamp(-LOC_BOUND, LOC_BOUND), cholesky(raw[..., self.size :], self.size)
         return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
 
 
@@ -129,7 +129,7 @@ class MultivariateStudentT(_Located):
         return (self.size + self.size * (self.size + 1) // 2 + (self.df == "network"),)
 
     def forward(self, raw: Tensor) -> d.MultivariateStudentT:
-        loc, rest = raw[..., : self.size], raw[..., self.size :]
+        loc, rest = raw[..., : self.size].clamp(-LOC_BOUND, LOC_BOUND), raw[..., self.size :]
         if self.df == "network":
             df, rest = self.least_df + positive(rest[..., -1], LOG_SHAPE_BOUND), rest[..., :-1]
         else:
