@@ -78,7 +78,7 @@ class Gumbel(_Gumbel):
     """
 
     def log_prob(self, value: Tensor) -> Tensor:
-        y = (value - self.loc) / self.scale
+        y = ((value - self.loc) / self.scale).clamp(-1e30, 1e30)  # infinities would cancel to no number
         return -y - exp_tangent(-y) - torch.log(self.scale)
 
     def cdf(self, value: Tensor) -> Tensor:
