@@ -34,7 +34,7 @@ def held_out_bound(
     Within `processes.joined` every process takes its part of the rows.
     """
     processes = current()
-    total = torch.zeros(2 + len(bound.names), dtype=torch.float64)
+    total = torch.zeros(2 + len(bound.names), dtype=torch.float64, device=batches.device)
     with evaluating(model, posterior):
         for whole in batches.in_order():
             batch = part_of(whole, processes)
@@ -44,8 +44,8 @@ def held_out_bound(
                 terms = bound(model, posterior, batch)
             values = [terms.value, *(terms.parts[name] for name in bound.names if name in terms.parts)]
             sums = [batch.weighted_sum(value.double()) for value in values]
-            total[: len(sums)] += torch.stack(sums).cpu()
-            total[-1] += batch.total_weight().double().cpu()
-    (total,) = processes.all_sum(total)
+            total[: len(sums)] += torch.stack(sums)
+            total[-1] += batch.total_weight().double()
+    (total,) = processes.all_sum(total.cpu())  # read once, not batch by batch
     mean = (total / total[-1]).tolist()
     return dict(zip(("bound", *bound.names), mean))

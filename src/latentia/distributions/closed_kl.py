@@ -93,6 +93,6 @@ def _to_diagonal(loc: Tensor, variance: Tensor, log_det: Tensor, p: Independent)
     """KL from a normal with this mean, these variances and this log determinant to one of independent cells."""
     base = p.base_dist
     if not isinstance(base, Normal) or p.event_shape != loc.shape[-1:]:
-        raise NotImplementedError
+        raise NotImplementedError  # torch's word for a pair without a closed form: the bound draws it then
     squares = (variance + (loc - base.loc).square()) / base.scale.square()
     return (squares - 1 + 2 * torch.log(base.scale)).sum(-1) / 2 - log_det / 2
