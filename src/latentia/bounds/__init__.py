@@ -3,5 +3,6 @@
 from .base import Bound, Terms
 from .elbo import Elbo
 from .importance import ImportanceWeighted
+from .information import Information, mutual_information
 
-__all__ = ["Bound", "Elbo", "ImportanceWeighted", "Terms"]
+__all__ = ["Bound", "Elbo", "ImportanceWeighted", "Information", "Terms", "mutual_information"]
