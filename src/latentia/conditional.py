@@ -36,11 +36,19 @@ class Conditional(nn.Module):
         return self.family.event_shape
 
     def forward(self, x: Tensor) -> Distribution:
+        return self.distribution(self.raw(x))
+
+    def raw(self, x: Tensor) -> Tensor:
+        """What the network says, `(..., family.n_outputs)`; the leading axes of x stay."""
         n_axes = len(self.input_shape)
         lead = x.shape[: x.ndim - n_axes]
         raw = self.network(x.reshape(-1, *self.input_shape) if len(lead) != 1 else x)
         raw = raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw  # densities stay in float32
-        distribution = self.family(raw.reshape(*lead, *self.family.raw_shape))
+        return raw.reshape(*lead, self.family.n_outputs)
+
+    def distribution(self, raw: Tensor) -> Distribution:
+        """The distribution that the family makes of raw numbers `(..., family.n_outputs)`."""
+        distribution = self.family(raw.unflatten(-1, self.family.raw_shape))
         if self.joint and len(distribution.event_shape) < len(self.event_shape):
             cells = len(self.event_shape) - len(distribution.event_shape)
             return Independent(distribution, cells, validate_args=False)
