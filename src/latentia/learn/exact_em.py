@@ -9,18 +9,16 @@ from torch import Tensor
 from ..abilities import HasLogProb, HasPosterior, HasUpdate, Statistics, add_statistics, require
 from ..batch import Batch, Batches
 from ..bounds import Elbo, Terms
-from ..errors import NonFiniteError, ParameterError, choose
+from ..errors import NonFiniteError
 from ..posteriors import Exact
 from ..processes import processes_of, whole_of
-from .base import Info, Learner, State, step_info
-from .checkpoints import named, under
+from .base import Info, State, step_info
 from .gradient import GradientStep
 from .optimisers import MakeOptimizer, load_optimizer, make_optimizer, optimizer_tensors
+from .passes import Passes, counted_once, not_finite
 
-STARTS = ("auto", "k-means", "random", "closed-form", "current")
 
-
-class ExactEM(Learner):
+class ExactEM(Passes):
     """Tighten: q(z|x) = p(z|x). Improve: the model's closed-form update, or a gradient step under that q.
 
     With a closed form one step is one pass over the data, the M-step of the pass before first and then the E-step, so
@@ -59,6 +57,7 @@ class ExactEM(Learner):
     """
 
     name = "exact-em"
+    starts = ("auto", "k-means", "random", "closed-form", "current")
 
     def __init__(
         self,
@@ -72,17 +71,9 @@ class ExactEM(Learner):
         learning_rate: float = 1e-2,
         dtype: torch.dtype = torch.float64,
     ) -> None:
-        choose("start", start, STARTS)
-        for name, value in (("tol", tol), ("max_iter", max_iter), ("n_starts", n_starts)):
-            if not value >= (0 if name == "tol" else 1):
-                raise ParameterError(
-                    f"{name}={value} is too small. Use {'0 or more' if name == 'tol' else '1 or more'}."
-                )
-        if start == "current" and n_starts > 1:
-            raise ParameterError(f"n_starts={n_starts} cannot all begin at the current parameters. Use start='random'.")
+        super().__init__(tol, max_iter, start, n_starts, seed, dtype)
         self.posterior, self.bound = Exact(), Elbo()
-        self.tol, self.max_iter, self.start, self.n_starts, self.seed = tol, max_iter, start, n_starts, seed
-        self.optimizer, self.learning_rate, self.dtype = optimizer, learning_rate, dtype
+        self.optimizer, self.learning_rate = optimizer, learning_rate
 
     def check(self, model: Any) -> None:
         require(model, HasPosterior, "exact EM", "AmortizedVI")
@@ -91,9 +82,7 @@ class ExactEM(Learner):
     def init(self, model: Any, batches: Batches) -> State:
         self.check(model)
         if isinstance(model, HasUpdate):
-            if self.start != "current":
-                self._start(model, batches, self.seed)
-            return State(numbers={"start": 0, "iteration": 0, "previous": None, "best": None})
+            return self._first(model, batches)
         optimizer = make_optimizer(self.optimizer, model.parameters(), self.learning_rate)
         mean_weight = batches.mean_weight
 
@@ -123,52 +112,16 @@ class ExactEM(Learner):
 
     # --- the closed form ---------------------------------------------------------------------------------------
 
-    def _pass(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
-        statistics, numbers = under("statistics", state.tensors), dict(state.numbers)
-        if statistics:
-            model.update(statistics)
-        elif numbers["start"] > 0:
-            self._start(model, batches, self.seed + numbers["start"])
-        statistics, info = _expect(model, batches)
-        numbers["iteration"] += 1
-        value = _penalised(info)
-        if not isfinite(value):
-            raise NonFiniteError(_not_finite(numbers["iteration"]))
-        rise = None if numbers["previous"] is None else value - numbers["previous"]
-        numbers["previous"] = value
-        best = under("best", state.tensors)
-        if (rise is not None and rise < self.tol) or numbers["iteration"] >= self.max_iter:
-            info, statistics = self._end_start(model, numbers, best, info, rise), {}
-        tensors = {**named("statistics", statistics), **named("best", best)}
-        return State(state.step + 1, tensors, numbers), info
-
-    def _start(self, model: Any, batches: Batches, seed: int) -> None:
+    def _begin(self, model: Any, batches: Batches, seed: int) -> None:
         """Every process looks at all the rows; that all start alike does not rest on equal rounding."""
         model.initialise(whole_of(batches), self.start, seed)
         processes_of(batches).copy_first_(model)
 
-    def _end_start(self, model: Any, numbers: dict[str, Any], best: dict[str, Tensor], info: Info, rise: Any) -> Info:
-        """Keep this start if it is the best so far; begin the next one, or end with the best."""
-        status = self._status(numbers["iteration"], rise)
-        if numbers["best"] is None or _penalised(info) > numbers["best"]["value"]:
-            numbers["best"] = {"value": _penalised(info), "start": numbers["start"] + 1, "status": status}
-            numbers["best"] |= {"bound": info.bound.item(), "penalty": info.parts["penalty"].item()}
-            best.update({name: value.detach().clone() for name, value in model.state_dict().items()})
-        numbers.update(start=numbers["start"] + 1, iteration=0, previous=None)
-        if numbers["start"] < self.n_starts:
-            return info
-        kept = numbers["best"]
-        model.load_state_dict(best)
-        best.clear()
-        chosen = f" Start {kept['start']} of {self.n_starts} was the best." if self.n_starts > 1 else ""
-        bound, penalty = (info.bound.new_tensor([kept[name]]) for name in ("bound", "penalty"))
-        return Info(bound, {"penalty": penalty}, info.weight, None, info.rows, True, kept["status"] + chosen)
+    def _move(self, model: Any, statistics: Statistics) -> None:
+        model.update(statistics)
 
-    def _status(self, iteration: int, rise: float | None) -> str:
-        if rise is not None and rise < self.tol:
-            return f"Converged in {iteration} passes: the bound rose by less than {self.tol:g} nats per row."
-        last = "" if rise is None else f", the last of which raised the bound by {rise:.2g} nats per row"
-        return f"Stopped after max_iter={self.max_iter} passes{last}. Raise max_iter, or tol."
+    def _expect(self, model: Any, batches: Batches) -> tuple[dict[str, Tensor], Info]:
+        return _expect(model, batches)
 
     # --- the gradient ------------------------------------------------------------------------------------------
 
@@ -176,7 +129,7 @@ class ExactEM(Learner):
         batch, optimizer = next(batches), state.handles["optimizer"]
         terms, loss = state.handles["gradient"](batch)
         if not isfinite(float(loss.detach())):
-            raise NonFiniteError(_not_finite(state.step + 1))
+            raise NonFiniteError(not_finite(state.step + 1))
         optimizer.step()
         state.step += 1
         done = state.step >= self.max_iter * batches.per_epoch
@@ -202,18 +155,6 @@ def _expect(model: Any, batches: Batches) -> tuple[dict[str, Tensor], Info]:
     *totals, bound, weight = processes.all_sum(*statistics.values(), bound, weight)
     penalty = model.log_penalty().detach().to(bound)
     weight = weight.reshape(1)
-    counted = weight if processes.first else torch.zeros_like(weight)  # all know it, one tells it
+    counted = counted_once(weight, batches)
     info = Info(bound / weight, {"penalty": penalty / weight}, counted, None, batches.n_rows)
     return dict(zip(statistics, totals)), info
-
-
-def _penalised(info: Info) -> float:
-    """What never falls, nats per row."""
-    return (info.bound + info.parts["penalty"]).item()
-
-
-def _not_finite(step: int) -> str:
-    return (
-        f"The log-likelihood stopped being a finite number at step {step}. Look for values that are not finite or beyond "
-        "1e150 in the data, or try another start, a regulariser, or a smaller learning_rate."
-    )
