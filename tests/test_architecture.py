@@ -27,6 +27,7 @@ FLOORS = {
     "fitted": 2,
     "distributions": 2,
     "networks": 2,
+    "corruption": 3,
     "families": 3,
     "scaling": 3,
     "conditional": 4,

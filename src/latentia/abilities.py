@@ -40,6 +40,13 @@ class HasLogProb(Protocol):
 
 
 @runtime_checkable
+class HasBestPoint(Protocol):
+    """Knows the z that explains a row best, argmax_z log p(x, z), `(batch, *latent)`."""
+
+    def best_point(self, x: Tensor, observed: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
 class HasUpdate(HasPosterior, HasLogProb, Protocol):
     """Knows the closed-form M-step from additive expected statistics."""
 
@@ -85,5 +92,6 @@ def add_statistics(parts: Iterable[Statistics]) -> dict[str, Tensor]:
 _KNOWS = {
     "HasPosterior": "knows its exact posterior",
     "HasLogProb": "knows its exact log p(x)",
+    "HasBestPoint": "knows the z that explains a row best",
     "HasUpdate": "knows its closed-form update",
 }

@@ -11,6 +11,7 @@ from .interval import log_interval
 from .location_scale import Gumbel, Logistic, Triangular
 from .logistic_mixture import DiscretisedLogisticMixture
 from .multivariate_t import MultivariateStudentT
+from .point import Flat, PointMass
 from .positive import Gompertz, Pareto, Rayleigh, Reciprocal, Weibull
 from .quantiles import gamma_icdf, poisson_icdf
 from .ratios import FisherSnedecor, StudentT
@@ -29,6 +30,7 @@ __all__ = [
     "Discretised",
     "DiscretisedLogisticMixture",
     "FisherSnedecor",
+    "Flat",
     "FlowDistribution",
     "Gompertz",
     "Gumbel",
@@ -36,6 +38,7 @@ __all__ = [
     "Logistic",
     "MultivariateStudentT",
     "Pareto",
+    "PointMass",
     "Rayleigh",
     "Reciprocal",
     "RelaxedBernoulli",

@@ -1,19 +1,24 @@
 """p(x, z), and nothing that infers."""
 
 from .base import Model
+from .decoder import Decoder, LinearDecoder
 from .factor import FactorAnalysis, ProbabilisticPCA
 from .finite import FiniteLatentModel
 from .latent_variable import LatentVariableModel
+from .logistic import LogisticPCA
 from .mixture import GaussianMixture
 from .priors import CategoricalPrior, FamilyPrior, NormalMixture, StandardNormal, VampPrior
 
 __all__ = [
     "CategoricalPrior",
+    "Decoder",
     "FactorAnalysis",
     "FamilyPrior",
     "FiniteLatentModel",
     "GaussianMixture",
     "LatentVariableModel",
+    "LinearDecoder",
+    "LogisticPCA",
     "Model",
     "NormalMixture",
     "ProbabilisticPCA",

@@ -1,0 +1,108 @@
+"""The model of an autoencoder: a likelihood, and nothing known about z."""
+
+from abc import ABC
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ..conditional import Conditional
+from ..distributions import Flat
+from ..errors import ParameterError
+from ..families import Normal
+from ..scaling import Scaling
+from .gaussian import check_sizes
+from .latent_variable import LatentVariableModel
+
+NO_EVIDENCE = (
+    "An autoencoder has no distribution of z, so there is no log p(x) and no lower bound on it: what it has is a "
+    "reconstruction error. Use reconstruction(X), or fit a VAE (or ProbabilisticPCA) for a density."
+)
+
+
+class FlatPrior(nn.Module):
+    """The improper p(z) = constant: nothing is said about z.
+
+    Arguments:
+        n_latent: size of z.
+
+    >>> FlatPrior(3)().event_shape
+    torch.Size([3])
+    """
+
+    like: Tensor
+
+    def __init__(self, n_latent: int) -> None:
+        super().__init__()
+        check_sizes(n_latent=n_latent)
+        self.shape = (n_latent,)
+        self.register_buffer("like", torch.zeros(n_latent), persistent=False)
+
+    def forward(self) -> Distribution:
+        return Flat(self.like)
+
+
+class Decoder(LatentVariableModel):
+    """log p(x|z) by a network and a family, under a flat prior: no log p(x), no draws.
+
+    Arguments:
+        likelihood: a Conditional from z to x, in the model's units.
+        scaling: from the model's units to the user's.
+        shared: the encoder, where decoder and encoder hold the same weights; posteriors.Point(None) borrows it.
+
+    >>> p = Decoder(Conditional(nn.Linear(2, 5), Normal((5,), scale=1.0), (2,)))
+    >>> p.log_likelihood(torch.zeros(3, 5), torch.zeros(1, 3, 2)).shape, p.is_density
+    (torch.Size([1, 3]), False)
+    """
+
+    no_evidence = NO_EVIDENCE
+
+    def __init__(
+        self, likelihood: Conditional, scaling: Scaling | None = None, shared: nn.Module | None = None
+    ) -> None:
+        super().__init__(FlatPrior(likelihood.input_shape[0]), likelihood, scaling)
+        self.encoder = shared
+
+    @property
+    def is_density(self) -> bool:
+        return False
+
+    @property
+    def shared(self) -> nn.Module | None:  # type: ignore[override]
+        return self.encoder
+
+
+class AxesDecoder(Decoder, ABC):
+    """A decoder whose raw output is loc + axes z."""
+
+    @property
+    def loc(self) -> Tensor:
+        """Raw output of the code zero, model's units, `(D,)`."""
+        return self.conditional.network.bias  # type: ignore[return-value]
+
+    @property
+    def axes(self) -> Tensor:
+        """Columns that the units of z stand for, model's units, `(D, k)`."""
+        return self.conditional.network.weight  # type: ignore[return-value]
+
+
+@final
+class LinearDecoder(AxesDecoder):
+    """x = loc + axes z + error, squared error: log p(x|z) = -|x - loc - axes z|^2 / 2 + constant, in the model's units.
+
+    Arguments:
+        n_features: D, columns of x.
+        n_latent: k, size of z.
+        scaling: from the model's units to the user's.
+
+    >>> LinearDecoder(5, 2).axes.shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, n_features: int, n_latent: int, scaling: Scaling | None = None) -> None:
+        check_sizes(n_features=n_features, n_latent=n_latent)
+        if scaling is not None and scaling.levels is not None:
+            raise ParameterError("A squared error is one of real numbers. Use a scaling without levels.")
+        family = Normal((n_features,), scale=1.0)
+        super().__init__(Conditional(nn.Linear(n_latent, n_features), family, (n_latent,)), scaling)
