@@ -195,6 +195,25 @@ def compare(
 
 
 @app.command()
+def quality(
+    run: Run,
+    source: Data,
+    features: Annotated[str, typer.Option("--features", help="raw, pca, pca-K, classifier (needs labels).")] = "pca",
+    n: Annotated[int | None, typer.Option("--n", "-n", help="Rows of each; all, up to 10,000, without it.")] = None,
+    k: Annotated[int, typer.Option("--k", help="Neighbours, for precision, recall, density, coverage.")] = 5,
+    seed: Seed = 0,
+    drop: Names = None,
+    label: Label = None,
+    split: Annotated[str, typer.Option("--split", help="train, valid or test; auto: test where there is one.")] = "auto",
+    json: Json = False,
+) -> int:
+    """Samples of a run beside DATA: Frechet and kernel distance, precision, recall, density, coverage."""
+    from .quality_command import run_quality
+
+    return run_quality(run, source, {"drop": drop or [], "label": label, "split": split}, features, n, k, seed, json)
+
+
+@app.command()
 def families(json: Json = False) -> int:
     """What each family of distributions may stand for, which gradients are valid for it, which KLs are closed."""
     from .families_command import run_families
