@@ -7,10 +7,13 @@ from .loading import load, open_data
 from .named import describe, fetch, names
 from .shards import Shards, open_shards
 from .tables import from_frame
+from .text import Sentences, Vocabulary, read_lines
 
 __all__ = [
     "Dataset",
+    "Sentences",
     "Shards",
+    "Vocabulary",
     "check_rows",
     "check_weight",
     "describe",
@@ -21,5 +24,6 @@ __all__ = [
     "names",
     "open_data",
     "open_shards",
+    "read_lines",
     "to_numeric",
 ]

@@ -6,7 +6,9 @@ from .continuous_bernoulli import ContinuousBernoulli
 from .counts import ZeroInflated
 from .discretised import Discretised
 from .divergence import StandardNormal, kl
+from .either import Either
 from .flow import FlowDistribution
+from .implicit import Implicit
 from .interval import log_interval
 from .location_scale import Gumbel, Logistic, Triangular
 from .logistic_mixture import DiscretisedLogisticMixture
@@ -20,6 +22,7 @@ from .relaxed import RelaxedBernoulli, RelaxedCategorical, StraightThroughBernou
 from .rescaled import Rescaled
 from .rows import centre, draw, from_noise
 from .summed import summed_log_prob
+from .token_sequence import TokenSequence
 from .unit import Beta, Kumaraswamy
 from .von_mises_fisher import VonMisesFisher
 
@@ -29,11 +32,13 @@ __all__ = [
     "CrossEntropy",
     "Discretised",
     "DiscretisedLogisticMixture",
+    "Either",
     "FisherSnedecor",
     "Flat",
     "FlowDistribution",
     "Gompertz",
     "Gumbel",
+    "Implicit",
     "Kumaraswamy",
     "Logistic",
     "MultivariateStudentT",
@@ -48,6 +53,7 @@ __all__ = [
     "StraightThroughBernoulli",
     "StraightThroughCategorical",
     "StudentT",
+    "TokenSequence",
     "Triangular",
     "VonMisesFisher",
     "Weibull",

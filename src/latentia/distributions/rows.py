@@ -20,6 +20,7 @@ from ..randomness import PartNoise, RowNoise, current_part, current_row_noise
 from .inverse_cdf import into_open
 from .multivariate_t import MultivariateStudentT
 from .rescaled import Rescaled
+from .token_sequence import TokenSequence
 
 
 def draw(q: Distribution, n_samples: int) -> Tensor:
@@ -92,7 +93,7 @@ def _(q: Categorical, noise: RowNoise, n_samples: int) -> Tensor:
 
 
 def centre(p: Distribution) -> Tensor:
-    """The value to show for p: its mean, or of categories the most probable; where there is no mean, the mode.
+    """The value to show for p: its mean, or of categories the most probable, of sentences token by token; where there is no mean, the mode.
 
     >>> centre(torch.distributions.Categorical(torch.tensor([0.2, 0.8])))
     tensor(1)
@@ -103,4 +104,6 @@ def centre(p: Distribution) -> Tensor:
         return p.loc + p.scale * centre(p.base)
     if isinstance(p, Cauchy | StudentT | MultivariateStudentT):
         return p.mode
+    if isinstance(p, TokenSequence):
+        return p.greedy()
     return p.mean

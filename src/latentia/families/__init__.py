@@ -1,5 +1,6 @@
 """Families: raw network output -> a distribution, cell by cell or row by row."""
 
+from .autoregressive import Tokens
 from .base import LOG_SCALE_BOUND, Family, RowFamily, bounded, first_cell
 from .cells import Bernoulli, Categorical, ContinuousBernoulli, CrossEntropy, Normal
 from .counts import DiscretisedLogisticMixture, NegativeBinomial, Poisson, ZeroInflated
@@ -27,10 +28,23 @@ from .shares import (
     StraightThroughBernoulli,
     StraightThroughCategorical,
 )
-from .table import FAMILIES, TABLE, Row, check_gradient, check_posterior, check_standing, family, row_of
+from .table import (
+    FAMILIES,
+    GRADIENTS,
+    TABLE,
+    Row,
+    check_gradient,
+    check_posterior,
+    check_standing,
+    family,
+    gradients_of,
+    row_of,
+    row_of_distribution,
+)
 
 __all__ = [
     "FAMILIES",
+    "GRADIENTS",
     "LOG_SCALE_BOUND",
     "TABLE",
     "AutoregressiveFlow",
@@ -72,6 +86,7 @@ __all__ = [
     "StraightThroughBernoulli",
     "StraightThroughCategorical",
     "StudentT",
+    "Tokens",
     "Triangular",
     "Uniform",
     "VonMisesFisher",
@@ -83,5 +98,7 @@ __all__ = [
     "check_standing",
     "family",
     "first_cell",
+    "gradients_of",
     "row_of",
+    "row_of_distribution",
 ]

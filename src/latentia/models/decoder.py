@@ -49,7 +49,7 @@ class Decoder(LatentVariableModel):
     Arguments:
         likelihood: a Conditional from z to x, in the model's units.
         scaling: from the model's units to the user's.
-        shared: the encoder, where decoder and encoder hold the same weights; posteriors.Point(None) borrows it.
+        encoder: of x, where it holds the same weights as the decoder; posteriors.Point(None) borrows it.
 
     >>> p = Decoder(Conditional(nn.Linear(2, 5), Normal((5,), scale=1.0), (2,)))
     >>> p.log_likelihood(torch.zeros(3, 5), torch.zeros(1, 3, 2)).shape, p.is_density
@@ -59,18 +59,14 @@ class Decoder(LatentVariableModel):
     no_evidence = NO_EVIDENCE
 
     def __init__(
-        self, likelihood: Conditional, scaling: Scaling | None = None, shared: nn.Module | None = None
+        self, likelihood: Conditional, scaling: Scaling | None = None, encoder: nn.Module | None = None
     ) -> None:
         super().__init__(FlatPrior(likelihood.input_shape[0]), likelihood, scaling)
-        self.encoder = shared
+        self.encoder = encoder
 
     @property
     def is_density(self) -> bool:
         return False
-
-    @property
-    def shared(self) -> nn.Module | None:  # type: ignore[override]
-        return self.encoder
 
 
 class AxesDecoder(Decoder, ABC):

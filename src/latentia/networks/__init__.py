@@ -2,7 +2,23 @@
 
 from .activations import ACTIVATIONS, activation
 from .conv import ConvDecoder, ConvEncoder
+from .lstm import LSTMDecoder, LSTMEncoder
 from .mlp import MLP
 from .one_hot import OneHot
+from .tokens import SequenceDecoder, WordDropout
+from .transformer import TransformerDecoder, TransformerEncoder
 
-__all__ = ["ACTIVATIONS", "MLP", "ConvDecoder", "ConvEncoder", "OneHot", "activation"]
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "ConvDecoder",
+    "ConvEncoder",
+    "LSTMDecoder",
+    "LSTMEncoder",
+    "OneHot",
+    "SequenceDecoder",
+    "TransformerDecoder",
+    "TransformerEncoder",
+    "WordDropout",
+    "activation",
+]

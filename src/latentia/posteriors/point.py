@@ -17,10 +17,10 @@ class Point(Posterior):
     """q(z|x) has all its mass at encoder(standardised x).
 
     Arguments:
-        encoder: maps `(rows, *event)` in the model's units to `(rows, n_latent)`; None borrows the network that the
-            model shares, as where the weights of encoder and decoder are tied.
+        encoder: maps `(rows, *event)` in the model's units to `(rows, n_latent)`; None borrows the model's
+            own, as where the weights of encoder and decoder are tied.
 
-    Raises: `AbilityError` where it is to borrow a network and the model shares none.
+    Raises: `AbilityError` where it is to borrow an encoder and the model has none.
 
     >>> from latentia.models import Decoder
     >>> from latentia.conditional import Conditional
@@ -36,10 +36,10 @@ class Point(Posterior):
 
     def forward(self, batch: Batch, model: Any) -> Distribution:
         x = batch.x if batch.observed is None else batch.x.where(batch.observed, batch.x.new_zeros(()))
-        network = getattr(model, "shared", None) if self.encoder is None else self.encoder
+        network = getattr(model, "encoder", None) if self.encoder is None else self.encoder
         if network is None:
             raise AbilityError(
-                f"posteriors.Point(None) needs a model that shares its encoder; {type(model).__name__} does not. "
+                f"posteriors.Point(None) needs a model that holds the encoder; {type(model).__name__} does not. "
                 "Give it an encoder."
             )
         z = network(model.standardise(x))
