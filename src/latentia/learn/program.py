@@ -65,7 +65,7 @@ def _same_value(node: Node) -> Any:
 
 
 def is_plain(*objects: Any) -> bool:
-    """Whether every object, and every part of a module, is torch's or latentia's own and decides nothing in Python.
+    """Whether every object, and every part of a module, is torch's or latentia's own, decides nothing in Python and unrolls no loop.
 
     >>> is_plain(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
     True
@@ -73,7 +73,7 @@ def is_plain(*objects: Any) -> bool:
     False
     """
     parts = [part for thing in objects for part in (thing.modules() if isinstance(thing, nn.Module) else (thing,))]
-    return all(_is_known(part) and not _hooks(part) and not _counts(part) for part in parts)
+    return all(_is_known(part) and not (_hooks(part) or _counts(part) or _unrolls(part)) for part in parts)
 
 
 def _is_known(thing: Any) -> bool:
@@ -87,6 +87,11 @@ def _hooks(part: Any) -> int:
 def _counts(part: Any) -> bool:
     """A batch norm without momentum averages by a count that it keeps in Python."""
     return isinstance(part, nn.modules.batchnorm._BatchNorm) and part.momentum is None
+
+
+def _unrolls(part: Any) -> bool:
+    """A recurrent network would be recorded as all its steps, one by one, for rows of one width."""
+    return isinstance(part, nn.RNNBase)
 
 
 def signature(*modules: nn.Module) -> tuple[Any, ...]:
