@@ -1,9 +1,23 @@
 """How well q explains x under p: per row, nats, higher is better, constants kept."""
 
-from .base import Bound, Terms
+from .base import Bound, Terms, auxiliaries_of
 from .elbo import Elbo
 from .importance import ImportanceWeighted
 from .information import Information, mutual_information
 from .reconstruction import Reconstruction
+from .renyi import Renyi
+from .wake import ReweightedGoals, WakeSleepGoals
 
-__all__ = ["Bound", "Elbo", "ImportanceWeighted", "Information", "Reconstruction", "Terms", "mutual_information"]
+__all__ = [
+    "Bound",
+    "Elbo",
+    "ImportanceWeighted",
+    "Information",
+    "Reconstruction",
+    "Renyi",
+    "ReweightedGoals",
+    "Terms",
+    "WakeSleepGoals",
+    "auxiliaries_of",
+    "mutual_information",
+]

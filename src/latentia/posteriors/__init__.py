@@ -1,10 +1,14 @@
 """q(z|x): whatever has parameters that are not in p(x, z)."""
 
+from .absent import Absent
 from .amortized import Amortized
 from .base import Posterior
 from .borrowed import Borrowed
+from .defensive import Defensive
 from .exact import Exact
+from .local import Local
 from .point import BestPoint, Point
 from .refined import Refined
+from .semi_amortized import SemiAmortized
 
-__all__ = ["Amortized", "BestPoint", "Borrowed", "Exact", "Point", "Posterior", "Refined"]
+__all__ = ["Absent", "Amortized", "BestPoint", "Borrowed", "Defensive", "Exact", "Local", "Point", "Posterior", "Refined", "SemiAmortized"]

@@ -1,6 +1,8 @@
 """What every posterior is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -15,3 +17,23 @@ class Posterior(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch, model: Any) -> Distribution:
         """q(z|x) of batch shape `(batch,)` and the model's latent event shape."""
+
+
+@contextmanager
+def still(*modules: nn.Module) -> Iterator[None]:
+    """Inside, no gradient is worked out for the modules' parameters; those that moved before move again after.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> with still(layer): any(p.requires_grad for p in layer.parameters())
+    False
+    >>> all(p.requires_grad for p in layer.parameters())
+    True
+    """
+    moving = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in moving:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in moving:
+            parameter.requires_grad_(True)
