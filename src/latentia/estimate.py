@@ -96,6 +96,7 @@ class Estimate(Stated):
         weight: row weights, `(rows,)`; None is one each.
         scope: "row", or "data set" where the evidence belongs to all rows together.
         warning: a sentence, where the number should not be trusted as it stands; else "".
+        row_samples: samples of z of each row, `(rows,)`, where they differ; n_samples is the most of them then.
 
     >>> print(Estimate(torch.tensor([-1.0, -3.0]), "exact", "closed form"))
     log p(x) = -2.000 nats per row (closed form; rows +- 1.000, 2 rows)
@@ -111,6 +112,7 @@ class Estimate(Stated):
     weight: Tensor | None = None
     scope: str = "row"
     warning: str = ""
+    row_samples: Tensor | None = None
 
     @property
     def n_rows(self) -> int:
@@ -145,7 +147,8 @@ class Estimate(Stated):
         return float((weight * self.values).sum())
 
     def _weights_facts(self) -> dict[str, float]:
-        facts = {} if self.ess is None else {"ess_median": float(self.ess.median())}
+        facts = {} if self.row_samples is None else {"n_samples_mean": float(self.row_samples.double().mean())}
+        facts = facts if self.ess is None else {**facts, "ess_median": float(self.ess.median())}
         return facts if self.pareto_k is None else {**facts, "pareto_k_max": float(self.pareto_k.max())}
 
     @property

@@ -8,6 +8,7 @@ row scores the same whatever stands beside it, in any order and any chunk.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from math import prod
 from typing import Any
 
@@ -109,6 +110,13 @@ class RowNoise:
     def skip(self, n_samples: int) -> None:
         """Go on to the samples after these, the first draw of each."""
         self.first, self.draws = self.first + n_samples, 0
+
+    def apart(self, number: int) -> "RowNoise":
+        """Further noise of the same rows, another for each number from 0."""
+        other = copy(self)
+        step = torch.tensor(number + 1, device=self.keys.device) * _MIX_1
+        other.keys, other.first, other.draws = _mix(self.keys + step), 0, 0
+        return other
 
     def uniform(self, n_samples: int, shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Uniform on the open interval (0, 1), `(n_samples, batch, *shape)`, float64, in steps of 2^-53."""

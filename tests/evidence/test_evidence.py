@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-import latentia.evidence.estimators as implementation
+import latentia.evidence.rows as implementation
 from latentia import evidence, families
 from latentia.batch import Batch
 from latentia.conditional import Conditional

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import genpareto
+from scipy.stats import norm as normal
+from scipy.stats import t as student
 from torch.distributions import Independent, Normal
 
 from latentia import evidence
@@ -92,6 +94,7 @@ def test_heavy_weights_are_warned_of_and_widen_the_error() -> None:
     assert float(heavy.pareto_k.min()) > 0.6
     assert float(light.pareto_k.max()) < 0.3
     assert heavy.as_dict()["pareto_k_max"] == float(heavy.pareto_k.max())
-    delta = ((2000 / heavy.ess - 1) / 1999).sqrt()  # type: ignore[operator]
+    few = student.ppf(0.995, np.maximum(heavy.ess.numpy() - 1, 2)) / normal.ppf(0.995)  # type: ignore[union-attr]
+    delta = ((2000 / heavy.ess - 1) / 1999).sqrt() * torch.as_tensor(few)  # type: ignore[operator]
     upper = heavy.pareto_k + (1 + heavy.pareto_k) / 134**0.5  # 3 sqrt(2000) weights in the tail
     assert torch.allclose(heavy.row_mc_error, delta * 2000 ** (upper - 0.5).clamp(0, 0.5))  # type: ignore[arg-type]

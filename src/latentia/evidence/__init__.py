@@ -1,5 +1,6 @@
 """Numbers about log p(x), each an `Estimate` that knows what it is."""
 
+from .ais import Bracket, annealed, bidirectional
 from .coverage import Neighbourhood, neighbourhood
 from .diagnostics import Units, active_units
 from .distances import frechet_distance, kernel_distance
@@ -9,6 +10,7 @@ from .sample_quality import Measured, Quality, quality
 from .totals import Totals
 
 __all__ = [
+    "Bracket",
     "Features",
     "Measured",
     "Neighbourhood",
@@ -16,6 +18,8 @@ __all__ = [
     "Totals",
     "Units",
     "active_units",
+    "annealed",
+    "bidirectional",
     "elbo",
     "estimate",
     "exact",

@@ -9,7 +9,7 @@ from torch.distributions import Independent, kl_divergence
 
 from ..batch import Batches
 from ..bounds.evaluate import evaluating
-from .estimators import _rows
+from .rows import rows_of
 
 ACTIVE = 0.01
 
@@ -44,7 +44,7 @@ def active_units(model: Any, posterior: Any, data: Any, *, chunk: int = 4096) ->
     >>> active_units(ProbabilisticPCA(3, 1), Exact(), torch.zeros(2, 3, dtype=torch.float64)).n_active
     0
     """
-    batches: Batches = _rows(model, data, None, chunk)
+    batches: Batches = rows_of(model, data, None, chunk)
     means, kls = [], []
     with evaluating(model, posterior):
         prior = model.prior()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..estimate import Estimate, Stated
-from .estimators import POOR_ESS, warning_of
+from .saying import is_thin, warning_of, warning_of_values
 from .tail import HEAVY
 
 
@@ -30,7 +30,7 @@ class Totals(Stated):
         self._rows, self._weight, self._weight_squares = 0, 0.0, 0.0
         self._mean = self._spread = self._noise = 0.0
         self._sizes: Tensor | None = None  # how many rows have which effective sample size
-        self._thin = self._heavy = 0
+        self._thin = self._heavy = self._lost = self._no_number = 0
         self._tail: float | None = None
 
     def add(self, part: Estimate) -> None:
@@ -58,10 +58,15 @@ class Totals(Stated):
         self._weight = total
 
     def _look_at_weights(self, part: Estimate) -> None:
+        self._lost += int((part.values == -torch.inf).sum())
+        self._no_number += int((torch.isnan(part.values) | (part.values == torch.inf)).sum())
         if part.ess is not None:
-            sizes = torch.bincount(part.ess.round().long(), minlength=part.n_samples + 1)
-            self._sizes = sizes if self._sizes is None else self._sizes + sizes
-            self._thin += int((part.ess < POOR_ESS * part.n_samples).sum())
+            sizes = torch.bincount(part.ess.round().long(), minlength=0 if self._sizes is None else len(self._sizes))
+            if self._sizes is not None:
+                sizes[: len(self._sizes)] += self._sizes
+            self._sizes = sizes
+            each = part.n_samples if part.row_samples is None else part.row_samples
+            self._thin += int(is_thin(part.ess, each).sum())
         if part.pareto_k is not None:
             self._heavy += int((part.pareto_k > HEAVY).sum())
             self._tail = max(float(part.pareto_k.max()), -float("inf") if self._tail is None else self._tail)
@@ -92,9 +97,11 @@ class Totals(Stated):
     @property
     def warning(self) -> str:  # type: ignore[override]
         """A sentence, where the number should not be trusted as it stands; else ""."""
-        if not (self._thin or self._heavy) or self.n_samples == 1:
-            return ""
-        return warning_of(self._thin, self._heavy, self._rows, self.n_samples, self._median)
+        single = self.n_samples == 1
+        words = [warning_of_values(self._lost, self._no_number, self._rows, single)]
+        if (self._thin or self._heavy) and not single:
+            words.insert(0, warning_of(self._thin, self._heavy, self._rows, self.n_samples, self._median))
+        return "\n".join(filter(None, words))
 
     @property
     def _median(self) -> float:

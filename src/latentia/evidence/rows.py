@@ -1,0 +1,87 @@
+"""Over the rows of a data set, batch by batch, into one number per row."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..batch import Batch, Batches, as_batches
+from ..errors import AbilityError, ParameterError
+from ..processes import current, part_of
+
+CELLS_AT_ONCE = 2**21  # cells of x for all samples of a chunk: 8 MB in float32, which stay in the cache and in the heap
+
+Columns = Callable[[Batch, int], Sequence[Tensor]]  # of a batch, and the position of its first row in the data
+
+
+def rows_of(model: Any, data: Any, weight: Tensor | None, chunk: int) -> Batches:
+    """Data as `Batches` of the model's precision and device, so many rows at once that a sample of each fits the cache."""
+    like = next(model.parameters(), None)
+    dtype = torch.float64 if like is None else like.dtype
+    if isinstance(data, Batches):
+        return data
+    if hasattr(data, "batches"):
+        return as_batches(data, batch_size=chunk, dtype=dtype, device="cpu" if like is None else like.device)
+    tensor = torch.as_tensor(data)
+    device = tensor.device if like is None else like.device
+    rows_at_once = max(1, min(chunk, CELLS_AT_ONCE // max(1, tensor[:1].numel())))
+    return as_batches(tensor.to(device), batch_size=rows_at_once, dtype=dtype, weight=weight)
+
+
+def over_rows(batches: Batches, n: int, columns: Columns) -> list[Tensor]:
+    """`columns` of every batch, `n` of shape `(batch,)`, put together as `(rows,)`, float64 on the CPU.
+
+    Within `processes.joined` every process takes its part of each batch.
+    """
+    processes = current()
+    out = torch.zeros(n, batches.n_rows, dtype=torch.float64)
+    first = 0
+    for whole in batches.in_order():
+        part = part_of(whole, processes)
+        if len(part):
+            start = first + (part.place.start if part.place is not None else 0)
+            out[:, start : start + len(part)] = torch.stack(list(columns(part, start))).double().cpu()
+        first += len(whole)
+    return list(*processes.all_sum(out)) if processes.many else list(out)
+
+
+def at_once(batch: Batch, n_samples: int) -> int:
+    """How many of the samples of a batch's rows fit into the cache together."""
+    return max(1, min(n_samples, CELLS_AT_ONCE // max(1, batch.x.numel())))
+
+
+def pick(batch: Batch, rows: Tensor) -> Batch:
+    """Those rows of a batch, by their positions in it."""
+    take = lambda t: None if t is None else t[rows]  # noqa: E731
+    x, index = batch.x[rows], batch.index[rows]
+    chosen = {"weight": take(batch.weight), "observed": take(batch.observed), "label": take(batch.label)}
+    return replace(batch, x=x, index=index, place=None, **chosen)
+
+
+def weights_of(batches: Batches) -> Tensor | None:
+    """Row weights in float64 on the CPU, `(rows,)`, or None."""
+    weight = batches.weights()
+    return None if weight is None else weight.double().cpu()
+
+
+def require_density(model: Any) -> None:
+    """Raise `AbilityError` where there is no log p(x) to speak of."""
+    if callable(getattr(model, "likelihood", None)) and getattr(model, "is_density", True):
+        return
+    if not callable(getattr(model, "likelihood", None)):
+        raise AbilityError(
+            f"{type(model).__name__} has samples and no density (no likelihood p(x|z)), so there is no log p(x). Give it "
+            "an observation noise, for instance models.LatentVariableModel with a normal likelihood."
+        )
+    raise AbilityError(
+        "This model's likelihood is a reconstruction error (cross-entropy) and no density, so there is no log p(x). "
+        "Use likelihood='continuous-bernoulli' or binarize='stochastic' with likelihood='bernoulli'."
+    )
+
+
+def at_least_one(n_samples: int) -> None:
+    """Raise `ParameterError` where no sample is asked for."""
+    if n_samples < 1:
+        raise ParameterError(f"n_samples={n_samples} is too small. At least one sample per row is needed.")
