@@ -1,25 +1,31 @@
 """Numbers about log p(x), each an `Estimate` that knows what it is."""
 
 from .ais import Bracket, annealed, bidirectional
+from .correlation import Decomposition, Holes, decompose, prior_holes, stratified_log_weights
 from .coverage import Neighbourhood, neighbourhood
 from .diagnostics import Units, active_units
 from .distances import frechet_distance, kernel_distance
 from .estimators import elbo, estimate, exact, importance
 from .extractors import Features, features
+from .rate import RatePoint, rate_distortion, rate_distortion_curve
 from .sample_quality import Measured, Quality, quality
 from .totals import Totals
 
 __all__ = [
     "Bracket",
+    "Decomposition",
     "Features",
+    "Holes",
     "Measured",
     "Neighbourhood",
     "Quality",
+    "RatePoint",
     "Totals",
     "Units",
     "active_units",
     "annealed",
     "bidirectional",
+    "decompose",
     "elbo",
     "estimate",
     "exact",
@@ -28,5 +34,9 @@ __all__ = [
     "importance",
     "kernel_distance",
     "neighbourhood",
+    "prior_holes",
     "quality",
+    "rate_distortion",
+    "rate_distortion_curve",
+    "stratified_log_weights",
 ]
