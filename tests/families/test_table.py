@@ -120,7 +120,11 @@ def test_moving_supports(name: str) -> None:
 def test_gradients_that_are_not_known_are_refused() -> None:
     f.check_gradient("gamma", "pathwise")
     f.check_gradient("straight-through-bernoulli", "pathwise")
-    f.check_gradient("categorical", "pathwise")
+    f.check_gradient("categorical", "auto")
+    with pytest.raises(AbilityError, match="Use enumeration or score"):
+        f.check_gradient("categorical", "pathwise")
+    with pytest.raises(AbilityError, match="support moves"):
+        f.check_gradient("uniform", "sticking-the-landing")
     with pytest.raises(AbilityError, match="relaxed-bernoulli"):
         f.check_gradient("bernoulli", "pathwise")
     with pytest.raises(AbilityError, match="Use score"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 from ..batch import Batch
@@ -17,7 +17,8 @@ class Terms:
     Arguments:
         value: the bound, nats per row, higher is better, constants kept, never averaged, `(batch,)`.
         surrogate: what is differentiated, `(batch,)`; often the value itself.
-        parts: named parts, `(batch,)` each; for an ELBO, value = reconstruction - kl.
+        parts: named parts, `(batch,)` each; for an ELBO, value = reconstruction - kl. The gradient of an ELBO's kl is by
+            the same kind of estimator as the surrogate's, so that an objective may weigh it.
         draws: for each sample the number whose mean (ELBO) or log-mean-exp (importance) is the value,
             `(samples, batch)`; None where the value is exact.
         shared: the part of global latents, counted once for the data set; None where there are none.
@@ -31,7 +32,7 @@ class Terms:
 
 
 class Bound(Protocol):
-    """A small frozen object, called as `bound(model, posterior, batch)`."""
+    """A small frozen object, called as `bound(model, posterior, batch)`, with its auxiliaries as a fourth where it has some."""
 
     names: ClassVar[tuple[str, ...]]  # of the parts
 
@@ -41,3 +42,9 @@ class Bound(Protocol):
 def enumerable(q: Distribution) -> bool:
     """Whether the expectation under q is a short sum."""
     return isinstance(q, Categorical)
+
+
+def auxiliaries_of(bound: Any, model: Any) -> nn.Module | None:
+    """A new module of what the bound's gradient learns beside p and q; None where nothing is learnt."""
+    make = getattr(bound, "auxiliaries", None)
+    return None if make is None else make(model)

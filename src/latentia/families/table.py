@@ -21,7 +21,7 @@ class Row:
         family: the class.
         support: where its draws lie, a name of `WITHIN`.
         gradients: of E[f(z)] by its parameters: "pathwise", "implicit" (pathwise through the cdf), "relaxed" (of the
-            relaxed problem), "straight-through" (biased), "enumeration" (exact, a sum), "score".
+            relaxed problem), "straight-through" (biased), "enumeration" (exact, a sum), "score", "antithetic" (pairs of coins).
         stands: of "posterior", "likelihood", "prior".
         moves: whether the support's ends depend on the parameters.
         closed: names of the families p for which KL(this || p) has a closed form.
@@ -73,6 +73,7 @@ _INSIDE = {
 }
 GAMMAS = ("exponential", "gamma", "erlang", "chi-squared")
 PATHWISE, IMPLICIT, SCORE = ("pathwise", "score"), ("implicit", "score"), ("score",)
+COIN = ("enumeration", "score", "antithetic")
 COINS = ("bernoulli", "straight-through-bernoulli", "poisson")
 MOVING: dict[str, Any] = {"gradients": ("pathwise",), "stands": ("posterior", "prior"), "moves": True}
 
@@ -105,11 +106,11 @@ TABLE = (
     Row(cells.CrossEntropy, "unit interval", (), ("likelihood",)),
     Row(rows.Dirichlet, "simplex", IMPLICIT, closed=("dirichlet",)),
     Row(rows.VonMisesFisher, "sphere", IMPLICIT, closed=("von-mises-fisher",)),
-    Row(cells.Bernoulli, "coins", SCORE, closed=COINS),
+    Row(cells.Bernoulli, "coins", COIN, closed=COINS),
     Row(cells.Categorical, "categories", ("enumeration", "score"), closed=("categorical",)),
     Row(shares.RelaxedBernoulli, "unit interval", ("relaxed", "score"), ("posterior", "prior")),
     Row(shares.RelaxedCategorical, "simplex", ("relaxed", "score"), ("posterior", "prior")),
-    Row(shares.StraightThroughBernoulli, "coins", ("straight-through", "score"), ("posterior", "prior"), closed=COINS),
+    Row(shares.StraightThroughBernoulli, "coins", ("straight-through", *COIN), ("posterior", "prior"), closed=COINS),
     Row(
         shares.StraightThroughCategorical,
         "one-hot",
@@ -125,7 +126,20 @@ TABLE = (
     Row(flows.CouplingFlow, "rows", PATHWISE),
     Row(flows.SplineFlow, "rows", PATHWISE),
 )
-THROUGH_THE_DRAW = {"implicit", "relaxed", "straight-through", "enumeration"}  # where a bound needs no score function
+_DRAW = ("pathwise", "implicit", "relaxed", "straight-through")
+_SMOOTH = ("pathwise", "implicit", "relaxed")
+# What a gradient estimator needs of a family: one of each group.
+GRADIENTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "auto": ((*_DRAW, "enumeration"),),
+    "pathwise": (_DRAW,),
+    "implicit": (("implicit",),),
+    "relaxed": (("relaxed",),),
+    "straight-through": (("straight-through",),),
+    "enumeration": (("enumeration",),),
+    **dict.fromkeys(("score", "moving-average", "nvil", "leave-one-out", "vimco"), (("score",),)),
+    **dict.fromkeys(("arm", "disarm"), (("antithetic",),)),
+    **dict.fromkeys(("sticking-the-landing", "dreg"), (_SMOOTH, ("score",))),  # the score's mean must be zero
+}
 FAMILIES: dict[str, type[Family]] = {row.name: row.family for row in TABLE}
 
 
@@ -190,23 +204,46 @@ def check_standing(what: Family | str, place: str) -> None:
 def check_gradient(q: Family | str, gradient: str) -> None:
     """Raise `AbilityError` where a gradient of E_q[f(z)] is not valid for the family.
 
+    Arguments:
+        q: the family.
+        gradient: name of an estimator, a key of `GRADIENTS`; names that the table does not know pass.
+
     >>> check_gradient("pareto", "score")
     Traceback (most recent call last):
     ...
     latentia.errors.AbilityError: The score function is no gradient for a pareto: its support moves ... Use pathwise.
     """
     row = _known(q)
-    if row is None or gradient in row.gradients or (gradient == "pathwise" and THROUGH_THE_DRAW & set(row.gradients)):
+    if row is None or gradient not in GRADIENTS or _serves(row, gradient):
         return
-    use = f"Use {' or '.join(row.gradients)}." if row.gradients else "It cannot be a posterior."
+    known = [name for name in GRADIENTS if name != "auto" and _serves(row, name)]
+    use = f"Use {' or '.join(known)}." if known else "It cannot be a posterior."
     near = [name for name in (f"relaxed-{row.name}", f"straight-through-{row.name}") if name in FAMILIES]
-    use += f" Or use a family that has one: {', '.join(near)}." if near else ""
-    if gradient == "score" and row.moves:
+    through = gradient in ("auto", *_DRAW)
+    use += f" Or use a family whose draws have a gradient: {', '.join(near)}." if near and through else ""
+    if row.moves and "score" not in row.gradients:
+        what = "The score function" if gradient == "score" else f"The {gradient} gradient"
         raise AbilityError(
-            f"The score function is no gradient for a {row.name}: its support moves with its parameters, so that the "
-            f"gradient misses the ends. {use}"
+            f"{what} is no gradient for a {row.name}: its support moves with its parameters, so that the gradient misses "
+            f"the ends. {use}"
         )
+    if through:
+        raise AbilityError(f"No gradient flows through the draws of a {row.name} (gradient={gradient!r}). {use}")
     raise AbilityError(f"The {gradient} gradient is not known for a {row.name}. {use}")
+
+
+def gradients_of(q: Family | str) -> tuple[str, ...]:
+    """Names of the estimators that are valid for the family.
+
+    >>> gradients_of("pareto")
+    ('pathwise',)
+    """
+    row = _known(q)
+    return tuple(name for name in GRADIENTS if name != "auto" and (row is None or _serves(row, name)))
+
+
+def _serves(row: Row, gradient: str) -> bool:
+    return all(set(group) & set(row.gradients) for group in GRADIENTS[gradient])
 
 
 def check_posterior(q: Family, prior: Distribution | Family) -> None:

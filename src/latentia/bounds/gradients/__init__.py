@@ -1,0 +1,80 @@
+"""Gradient estimators: given to a bound, by name or as an object with its settings."""
+
+from ...errors import AbilityError, ParameterError
+from ...families import GRADIENTS
+from .antithetic import Arm, Disarm
+from .base import Drawn, Gradient, LogMean, over_samples
+from .pathwise import DoublyReparameterised, Implicit, Pathwise, Relaxed, StickingTheLanding, StraightThrough
+from .score import LearntBaseline, LeaveOneOut, MovingAverage, Score, Vimco
+
+__all__ = [
+    "Arm",
+    "Disarm",
+    "DoublyReparameterised",
+    "Drawn",
+    "Gradient",
+    "Implicit",
+    "LearntBaseline",
+    "LeaveOneOut",
+    "LogMean",
+    "MovingAverage",
+    "Pathwise",
+    "Relaxed",
+    "Score",
+    "StickingTheLanding",
+    "StraightThrough",
+    "Vimco",
+    "as_gradient",
+    "over_samples",
+]
+KINDS: tuple[type[Gradient], ...] = (
+    Pathwise,
+    Implicit,
+    Relaxed,
+    StraightThrough,
+    Score,
+    MovingAverage,
+    LearntBaseline,
+    LeaveOneOut,
+    Vimco,
+    Arm,
+    Disarm,
+    StickingTheLanding,
+    DoublyReparameterised,
+)
+_MADE = {kind.name: kind() for kind in KINDS}
+THROUGH_THE_DRAW = ("auto", "enumeration")  # names of a bound's own choice: a sum where it can, else the path
+
+
+def as_gradient(gradient: str | Gradient, kind: str, n_samples: int) -> Gradient:
+    """The estimator of that name, for a bound of that kind ("elbo" or "importance") and so many samples.
+
+    Raises: `ParameterError` for an unknown name or number of samples, `AbilityError` where the bound has no such gradient.
+
+    >>> as_gradient("disarm", "elbo", 2)
+    Disarm()
+    >>> as_gradient("vimco", "elbo", 2)
+    Traceback (most recent call last):
+    ...
+    latentia.errors.AbilityError: The ELBO has no gradient 'vimco', which is one of bounds of many samples. Use ...
+    """
+    if gradient in THROUGH_THE_DRAW:
+        return _MADE["pathwise"]
+    found = _MADE.get(gradient) if isinstance(gradient, str) else gradient
+    if not isinstance(found, Gradient):
+        raise ParameterError(f"gradient={gradient!r} is not known. {near_gradients(str(gradient))}")
+    if kind not in found.bounds:
+        own = ", ".join(one.name for one in _MADE.values() if kind in one.bounds)
+        here, there = ("The ELBO", "bounds of many samples")
+        here, there = (here, there) if kind == "elbo" else ("A bound of many samples", "the ELBO")
+        raise AbilityError(f"{here} has no gradient {found.name!r}, which is one of {there}. Use {own}.")
+    found.check(n_samples)
+    return found
+
+
+def near_gradients(name: str) -> str:
+    """The nearest known names, in a sentence."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower().replace("_", "-").replace(" ", "-"), GRADIENTS, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(near)}?" if near else f"Use one of: {', '.join(GRADIENTS)}."
