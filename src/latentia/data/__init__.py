@@ -3,6 +3,7 @@
 from .arrays import from_array
 from .checks import check_rows, check_weight, to_numeric
 from .dataset import Dataset
+from .factors import FACTORS, draw_factors, every_factor, factor_images, render_factors
 from .loading import load, open_data
 from .named import describe, fetch, names
 from .shards import Shards, open_shards
@@ -10,6 +11,7 @@ from .tables import from_frame
 from .text import Sentences, Vocabulary, read_lines
 
 __all__ = [
+    "FACTORS",
     "Dataset",
     "Sentences",
     "Shards",
@@ -17,6 +19,9 @@ __all__ = [
     "check_rows",
     "check_weight",
     "describe",
+    "draw_factors",
+    "every_factor",
+    "factor_images",
     "fetch",
     "from_array",
     "from_frame",
@@ -25,5 +30,6 @@ __all__ = [
     "open_data",
     "open_shards",
     "read_lines",
+    "render_factors",
     "to_numeric",
 ]

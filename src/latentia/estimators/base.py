@@ -100,6 +100,9 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         learn(self, X, sample_weight, None if run is None else Path(run), resume, note or {}, watch, options)
         return self
 
+    def _prepare(self, given: Any) -> None:
+        """Move the weights before learning begins, where there is something to begin with."""
+
     def _finish(self) -> None:
         finish(self)
 

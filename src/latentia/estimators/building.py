@@ -16,12 +16,12 @@ LEARNERS = ("amortized",)
 BOUNDS = {"elbo": Elbo, "importance-weighted": ImportanceWeighted}
 
 
-def make_networks(estimator: Any, n_features: int, n_raw: int) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder: x -> two raw numbers per latent unit, z -> `n_raw` per cell."""
+def make_networks(estimator: Any, n_features: int, n_raw: int, per_unit: int = 2) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder: x -> `per_unit` raw numbers for each latent unit, z -> `n_raw` per cell."""
     choose("network", estimator.network, NETWORKS)
     n_latent, hidden = int(estimator.n_latent), tuple(estimator.hidden)
     if estimator.network == "mlp":
-        encoder = MLP(n_features, 2 * n_latent, hidden, estimator.activation)
+        encoder = MLP(n_features, per_unit * n_latent, hidden, estimator.activation)
         return encoder, MLP(n_latent, n_raw * n_features, hidden[::-1], estimator.activation)
     shape = tuple(estimator.image_shape or getattr(estimator, "image_shape_", ()))
     if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
@@ -30,7 +30,7 @@ def make_networks(estimator: Any, n_features: int, n_raw: int) -> tuple[nn.Modul
             f"{shape or None} came. Give it, or use network='mlp'."
         )
     options: dict[str, Any] = {"n_hidden": hidden[-1] if hidden else 256, "activation": estimator.activation}
-    encoder = ConvEncoder(shape, 2 * n_latent, **options)
+    encoder = ConvEncoder(shape, per_unit * n_latent, **options)
     return encoder, ConvDecoder(n_latent, shape, n_raw, **options)
 
 

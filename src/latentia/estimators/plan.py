@@ -78,8 +78,12 @@ def make_plan(
     scale: str,
     weight: np.ndarray | None = None,
     columns: Sequence[str] | None = None,
+    exact_levels: bool = True,
 ) -> Plan:
-    """Choose likelihood and scaling for rows x `(rows, columns)`; raises `DataError` where they do not fit."""
+    """Choose likelihood and scaling for rows x `(rows, columns)`; raises `DataError` where they do not fit.
+
+    With `exact_levels` whole numbers under a density are given the masses of intervals.
+    """
     if likelihood != "auto":
         row_of(likelihood)  # an unknown name is told its nearest neighbours
     choose("likelihood", likelihood, LIKELIHOODS)
@@ -87,7 +91,7 @@ def make_plan(
     kind = facts.kind
     if likelihood == "auto":
         likelihood = "bernoulli" if kind == "binary" else "normal"
-    discrete = kind == "grey" and likelihood in DENSITIES
+    discrete = exact_levels and kind == "grey" and likelihood in DENSITIES
     scaling = make_scaling(facts, _scale_name(scale, kind, likelihood), levels=discrete, closed=likelihood != "normal")
     mean, sd = facts.moments(scaling)
     floor = 0.0 if discrete or likelihood != "normal" else FLOOR * float(sd[sd > 0].mean() if (sd > 0).any() else 1.0)

@@ -7,13 +7,16 @@ from .diagnostics import Units, active_units
 from .distances import frechet_distance, kernel_distance
 from .estimators import elbo, estimate, exact, importance
 from .extractors import Features, features
+from .known_factors import DCI, Disentanglement, dci, disentanglement, factor_vae_score, mig, sap
 from .rate import RatePoint, rate_distortion, rate_distortion_curve
 from .sample_quality import Measured, Quality, quality
 from .totals import Totals
 
 __all__ = [
+    "DCI",
     "Bracket",
     "Decomposition",
+    "Disentanglement",
     "Features",
     "Holes",
     "Measured",
@@ -25,18 +28,23 @@ __all__ = [
     "active_units",
     "annealed",
     "bidirectional",
+    "dci",
     "decompose",
+    "disentanglement",
     "elbo",
     "estimate",
     "exact",
+    "factor_vae_score",
     "features",
     "frechet_distance",
     "importance",
     "kernel_distance",
+    "mig",
     "neighbourhood",
     "prior_holes",
     "quality",
     "rate_distortion",
     "rate_distortion_curve",
+    "sap",
     "stratified_log_weights",
 ]
