@@ -9,6 +9,7 @@ _HOMES = {
     "ProbabilisticPCA": "estimators",
     "FactorAnalysis": "estimators",
     "GaussianMixture": "estimators",
+    "TextVAE": "estimators",
     "load": "estimators",
     "fit": "learn",
 }

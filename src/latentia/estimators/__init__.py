@@ -4,6 +4,7 @@ from .checks import EXPECTED_FAILED_CHECKS
 from .linear import FactorAnalysis, ProbabilisticPCA
 from .mixture import GaussianMixture
 from .saving import ESTIMATORS, load
+from .text import TextVAE
 from .vae import VAE
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "FactorAnalysis",
     "GaussianMixture",
     "ProbabilisticPCA",
+    "TextVAE",
     "load",
 ]

@@ -115,6 +115,10 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return posterior_moments(self, x)
 
+    def _work(self, rows: Any) -> int:
+        """Cells that are decoded for one draw of z per row: what an estimate costs."""
+        return rows.size
+
     def _moments(self, q: Any) -> tuple[Tensor, Tensor]:
         return q.mean, q.stddev
 

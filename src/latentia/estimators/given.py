@@ -131,6 +131,8 @@ def take_in(estimator: Any, X: Any, sample_weight: Any) -> Given:
     if isinstance(X, Shards):
         estimator.columns_ = X.columns
         return OnDisk(estimator, X, sample_weight)
+    if hasattr(estimator, "_take_in"):  # rows that are no numbers
+        return estimator._take_in(X, sample_weight)
     given = InMemory(estimator, X, sample_weight)
     estimator.columns_ = estimator.columns_ or tuple(getattr(estimator, "feature_names_in_", ())) or None
     return given

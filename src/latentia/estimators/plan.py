@@ -50,7 +50,7 @@ class Plan:
     @property
     def is_probability(self) -> bool:
         """Whether log p(x) is the log of a probability (of whole numbers), so that bits per dimension mean something."""
-        return self.scaling.levels is not None or OF_CELLS[self.likelihood] in WHOLE
+        return self.scaling.levels is not None or OF_CELLS.get(self.likelihood) in WHOLE
 
     def family(self, n_features: int, noise: float | str, n_categories: int = 2) -> Family:
         """The family of the likelihood, for rows of `n_features` cells; noise "auto" is one scale for grey levels."""

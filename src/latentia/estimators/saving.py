@@ -19,7 +19,13 @@ from ..storage import read_tensors, write_json
 from .base import LatentEstimator
 from .plan import Plan
 
-ESTIMATORS = {"VAE": "vae", "ProbabilisticPCA": "linear", "FactorAnalysis": "linear", "GaussianMixture": "mixture"}
+ESTIMATORS = {
+    "VAE": "vae",
+    "ProbabilisticPCA": "linear",
+    "FactorAnalysis": "linear",
+    "GaussianMixture": "mixture",
+    "TextVAE": "text",
+}
 
 
 def save(estimator: LatentEstimator, folder: Path, **more: Any) -> None:
