@@ -26,7 +26,7 @@ def test_the_weights_are_those_of_a_fit_that_nobody_watched(tmp_path: Path) -> N
     for a, b in zip(watched.tensors().values(), alone.tensors().values()):
         assert torch.equal(a, b)
     text = (tmp_path / "profile.md").read_text()
-    assert "forward and backward, recorded" in text
+    assert "forward, backward and optimiser, recorded" in text
     assert "| all, of 270 steps |" in text
     trace = json.loads((tmp_path / "trace.json").read_text())
     assert any("addmm" in event.get("name", "") for event in trace["traceEvents"])

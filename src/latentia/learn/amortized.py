@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from ..batch import Batch, Batches
-from ..bounds import Bound, Elbo, Terms, auxiliaries_of
+from ..bounds import Bound, Elbo, Terms
 from ..conditional import Conditional
 from ..errors import AbilityError, ParameterError, choose
 from ..families import check_gradient, check_posterior
@@ -83,13 +83,10 @@ class AmortizedVI(Learner):
                 "The model and the posterior hold the same parameters, which would be moved twice. What both need belongs "
                 "to the model: use posteriors.Borrowed()."
             )
-        encoders = [m for m in self.posterior.modules() if isinstance(m, Conditional)] or [
-            getattr(model, "shared", None)
-        ]
-        if len(encoders) == 1 and encoders[0] is not None:
+        encoders = [m for m in self.posterior.modules() if isinstance(m, Conditional)]
+        if len(encoders) == 1:
             check_posterior(encoders[0].family, model.prior())
-            gradient = getattr(self.bound, "gradient", "auto")
-            check_gradient(encoders[0].family, getattr(gradient, "name", gradient))
+            check_gradient(encoders[0].family, getattr(self.bound, "gradient", "pathwise"))
         if not any(p.requires_grad for module in (model, self.posterior) for p in module.parameters()):
             raise AbilityError(f"{type(model).__name__} has no parameters that a gradient could move. Use ExactEM.")
 
@@ -98,34 +95,20 @@ class AmortizedVI(Learner):
         optimizer = make_optimizer(self.optimizer, parameters, self.learning_rate)
         weight = torch.tensor(self.objective.weight_at(0), device=batches.device, dtype=batches.dtype)
         mean_weight = batches.mean_weight
-        auxiliaries = self._auxiliaries(model, batches)
-        beside = () if auxiliaries is None else (auxiliaries,)
-        if any(p.requires_grad for module in beside for p in module.parameters()):
-            optimizer.add_param_group({"params": list(beside[0].parameters())})  # not clipped with the others
 
         def evaluate(batch: Batch, kl_weight: Tensor) -> tuple[Terms, Tensor]:
-            terms = self.bound(model, self.posterior, batch, *beside)
+            terms = self.bound(model, self.posterior, batch)
             return terms, self.objective(terms, batch, kl_weight, mean_weight)
 
         settings, processes = (self.bound, self.objective), processes_of(batches)
+        alone = None if self.gradient_clip is not None else optimizer
         handles = {
-            "gradient": GradientStep(evaluate, (model, self.posterior, *beside), settings, self.execution, processes),
+            "gradient": GradientStep(evaluate, (model, self.posterior), settings, self.execution, processes, alone),
             "optimizer": optimizer,
             "rates": [group["lr"] for group in optimizer.param_groups],
             "kl_weight": weight,
         }
-        return State(auxiliaries=auxiliaries, handles=handles)
-
-    def _auxiliaries(self, model: Any, batches: Batches) -> nn.Module | None:
-        auxiliaries = auxiliaries_of(self.bound, model)
-        if auxiliaries is None:
-            return None
-        if processes_of(batches).many:
-            raise AbilityError(
-                "A baseline that averages over batches is kept by one process. With several use gradient='leave-one-out', "
-                "'vimco' or 'disarm'."
-            )
-        return auxiliaries.to(device=batches.device, dtype=batches.dtype)
+        return State(handles=handles)
 
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
         gradient, optimizer = state.handles["gradient"], state.handles["optimizer"]
@@ -137,10 +120,11 @@ class AmortizedVI(Learner):
         if self.schedule.moves:
             set_rate(optimizer, state.handles["rates"], self.schedule(state.step))
         terms, loss = gradient(batch, state.handles["kl_weight"])
-        guard(loss, model, self.posterior, self.bound, batch, state.step, processes_of(batches))
-        if self.gradient_clip is not None:
-            clip_grad_norm_(optimizer.param_groups[0]["params"], self.gradient_clip)
-        optimizer.step()
+        if not gradient.updated:
+            guard(loss, model, self.posterior, self.bound, batch, state.step, processes_of(batches))
+            if self.gradient_clip is not None:
+                clip_grad_norm_(optimizer.param_groups[0]["params"], self.gradient_clip)
+            optimizer.step()
         state.step += 1
         return state, step_info(terms, batch, loss)
 
@@ -151,4 +135,4 @@ class AmortizedVI(Learner):
         load_optimizer(state.handles["optimizer"], saved.tensors)
         weight = state.handles["kl_weight"]
         weight.fill_(self.objective.weight_at(saved.step))
-        return State(saved.step, numbers=dict(saved.numbers), auxiliaries=state.auxiliaries, handles=state.handles)
+        return State(saved.step, numbers=dict(saved.numbers), handles=state.handles)

@@ -57,8 +57,12 @@ class Info:
 
 def step_info(terms: Terms, batch: Batch, loss: Tensor, done: bool = False, status: str = "") -> Info:
     """What a gradient step on one minibatch has to say."""
-    parts = {name: part.detach() for name, part in terms.parts.items()}
-    return Info(terms.value.detach(), parts, batch.weight, loss.detach(), batch.n_together, done, status)
+    parts = {name: _alone(part) for name, part in terms.parts.items()}
+    return Info(_alone(terms.value), parts, batch.weight, _alone(loss), batch.n_together, done, status)
+
+
+def _alone(tensor: Tensor) -> Tensor:
+    return tensor.detach() if tensor.requires_grad else tensor
 
 
 class Learner(ABC):

@@ -1,18 +1,21 @@
 """Loss and gradient of one minibatch: step by step in Python, or by a program that was recorded from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
+from torch.optim import Optimizer
 
 from ..batch import Batch
 from ..bounds import Terms
 from ..errors import ParameterError, choose
 from ..processes import ALONE, Processes
 from ..randomness import part_noise
-from .program import Program, compiled, is_plain, record, signature
+from .program import Program, compiled, copied, is_plain, record, signature
+from .update import NotFinite, Update
 
 EXECUTIONS = ("auto", "eager", "recorded", "compiled")
 RECORD_AFTER = 200  # steps: recording costs about as much as it saves in 300
@@ -32,6 +35,8 @@ class GradientStep:
             else eager; "compiled": the recorded operations compiled by `torch.compile`, from the first step on.
         processes: among whom the batch is shared. Each one's loss is its rows' sum over the count of all; losses and
             gradients are then added up, in one buffer, and are the same bits in all.
+        optimizer: whose update may become a part of the program, where the gradient is wanted for nothing else: then
+            `updated` is True after a call, the parameters have made their step, and no gradient is left.
 
     A program is dropped for good when it did not give the same bits as the step it was recorded from, and recorded anew
     when modules were frozen, moved or hooked in between.
@@ -44,12 +49,16 @@ class GradientStep:
         settings: tuple[Any, ...] = (),
         execution: str = "auto",
         processes: Processes = ALONE,
+        optimizer: Optimizer | None = None,
     ) -> None:
         self.evaluate, self.modules, self.settings = evaluate, modules, settings
         self.processes, self._reached = processes, {}
         self.execution = choose("execution", execution, EXECUTIONS)
-        self.steps = 0
+        self.optimizer = None if processes.many or execution == "compiled" else optimizer
+        self.steps, self.updated = 0, False
         self.program: Program | None = None
+        self._module: Any = None
+        self._update: Update | None = None
         self._names: tuple[str, ...] = ()
         self._shape: tuple[Any, ...] = ()
         self._signature: tuple[Any, ...] = ()
@@ -60,16 +69,23 @@ class GradientStep:
 
     def _own(self, batch: Batch, *tensors: Tensor) -> tuple[Terms, Tensor]:
         self.steps += 1
+        self.updated = False
         if self.program is not None and self._shape == _shape(batch):
-            return self._replay(batch, tensors)
+            if self._update is not None:
+                return self._replay_updating(batch, tensors)
+            return self._replay(batch, tensors) if self.optimizer is None else self._join(batch, tensors)
         if self.program is None and self._wants_program():
             return self._record(batch, tensors)
         return self._eager(batch, tensors)
 
     def look_again(self) -> None:
         """Drop the program if the modules are no longer as they were; to be called where others may have touched them."""
-        if self.program is not None and self._signature != signature(*self.modules):
-            self.program = None
+        if self.program is not None and self._signature != self._now():
+            self.program = self._update = None
+
+    def _now(self) -> tuple[Any, ...]:
+        held = () if self._update is None else tuple(id(t) for t in self._update.state())
+        return signature(*self.modules), held
 
     # --- eager -------------------------------------------------------------------------------------------------
 
@@ -145,8 +161,9 @@ class GradientStep:
         if program is None or not (self.execution == "compiled" or _same(seen, wanted)):
             self.execution = "eager"
             return terms, loss
-        self.program, self._shape, self._moving = program, _shape(batch), moving
-        self._names, self._signature = tuple(terms.parts), signature(*self.modules)
+        self._module, self._shape, self._moving = program, _shape(batch), moving
+        self.program = program.forward if isinstance(program, GraphModule) else program
+        self._names, self._signature = tuple(terms.parts), self._now()
         return terms, loss
 
     def _flat(self, batch: Batch, moving: list[nn.Parameter]) -> Callable[..., list[Tensor]]:
@@ -171,13 +188,53 @@ class GradientStep:
             parameter.grad = gradient
         return Terms(value, value, dict(zip(names, rest))), loss
 
+    def _replay_updating(self, batch: Batch, tensors: tuple[Tensor, ...]) -> tuple[Terms, Tensor]:
+        assert self.program is not None
+        assert self._update is not None
+        self._update.follow()
+        try:
+            with torch.no_grad():
+                loss, value, *rest = self.program(*_columns(batch), *tensors)
+        except NotFinite:
+            return self._eager(batch, tensors)
+        self.updated = True
+        return Terms(value, value, dict(zip(self._names, rest))), loss
+
+    def _join(self, batch: Batch, tensors: tuple[Tensor, ...]) -> tuple[Terms, Tensor]:
+        """One step, and the update in the program if it was seen to change all by the same bits as the optimiser."""
+        optimizer, self.optimizer = self.optimizer, None
+        assert optimizer is not None
+        reached = [p for p in self._moving if p.grad is not None]
+        if not Update.fits(optimizer, reached) or len(reached) < len(self._moving):
+            return self._replay(batch, tensors)
+        update, module = Update(optimizer, reached), copied(self._module)
+        update.join(module)
+        state = _State(self.modules, batch.x.device, update.tensors())
+        try:
+            with torch.no_grad():
+                module(*_columns(batch), *tensors)
+        except NotFinite:
+            return self._replay(batch, tensors)
+        seen = [tensor.clone() for tensor in update.tensors()]
+        state.restore()
+        terms, loss = self._replay(batch, tensors)
+        optimizer.step()
+        self.updated = True
+        if _same(seen, update.tensors()):
+            self.program, self._update = module.forward, update
+            self._signature = self._now()
+            for parameter in reached:
+                parameter.grad = None
+        return terms, loss
+
 
 class _State:
-    """Buffers and random state, to go back to after a rehearsal."""
+    """Buffers, further tensors and random state, to go back to after a rehearsal."""
 
-    def __init__(self, modules: tuple[nn.Module, ...], device: torch.device) -> None:
+    def __init__(self, modules: tuple[nn.Module, ...], device: torch.device, more: Sequence[Tensor] = ()) -> None:
         self.device = device
-        self.buffers = [(b, b.clone()) for module in modules for b in module.buffers()]
+        buffers = [b for module in modules for b in module.buffers()]
+        self.buffers = [(tensor, tensor.clone()) for tensor in (*buffers, *more)]
         self.random = torch.get_rng_state()
         self.cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
 

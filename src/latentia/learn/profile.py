@@ -28,7 +28,7 @@ class Profile:
         self.seconds: dict[str, float] = {part: 0.0 for part in PARTS}  # noqa: C420
         self.steps = 0
         self.first = SETTLED if n_steps > SETTLED + TRACED else min(5, max(0, n_steps - TRACED))
-        self.recorded = False
+        self.recorded, self.updating = False, False
         self._tracer: Any = None
         self._gradient: Any = None
         self._model: Any = None
@@ -60,6 +60,7 @@ class Profile:
         self.seconds["overhead"] += time.perf_counter() - start
         self.steps += 1
         self.recorded = self.recorded or getattr(self._gradient, "program", None) is not None
+        self.updating = self.updating or getattr(self._gradient, "updated", False)
         if self._tracer is not None and self.steps == self.first + TRACED:
             self._end_trace()
         return out
@@ -103,12 +104,18 @@ class Profile:
         total = sum(own.values())
         lines = ["| part | ms per step | share |", "|---|---|---|"]
         for name, seconds in own.items():
-            shown = "forward and backward, recorded" if self.recorded and name == "backward" else name
-            shown = "forward, before it was recorded" if self.recorded and name == "forward" else shown
-            lines.append(f"| {shown} | {seconds / max(1, self.steps) * 1e3:.3f} | {seconds / max(total, 1e-12):.1%} |")
+            lines.append(
+                f"| {self._title(name)} | {seconds / max(1, self.steps) * 1e3:.3f} | {seconds / max(total, 1e-12):.1%} |"
+            )
         return "\n".join(
             [*lines, f"| all, of {self.steps} steps | {total / max(1, self.steps) * 1e3:.3f} | 100.0% |", ""]
         )
+
+    def _title(self, name: str) -> str:
+        if self.recorded and name == "backward":
+            return "forward, backward and optimiser, recorded" if self.updating else "forward and backward, recorded"
+        before = (self.recorded and name == "forward") or (self.updating and name == "optimiser")
+        return f"{name}, before it was recorded" if before else name
 
     def write(self) -> None:
         """Write profile.md, and the trace of the window if it was reached."""

@@ -6,18 +6,29 @@ What the function decided in Python while it was recorded stays decided: `is_pla
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
+from operator import getitem
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
+from torch.fx.node import map_arg
 
 Program = Callable[..., list[Tensor]]
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_FILLED: dict[Any, float] = {torch.ops.aten.ones_like.default: 1, torch.ops.aten.zeros_like.default: 0}
+_VIEWS = ("view", "expand", "unsqueeze", "squeeze.dim")
+_ARITHMETIC = ("neg", "mul.Tensor", "div.Tensor", "sum", "sum.dim_IntList")
+_FOLDED = {
+    getattr(getattr(torch.ops.aten, name), overload or "default")
+    for name, _, overload in (each.partition(".") for each in (*_VIEWS, *_ARITHMETIC))
+}
+MOST_FOLDED = 100_000  # numbers in a constant
 _COPIES = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 
 
-def record(function: Callable[..., list[Tensor]], arguments: Sequence[Tensor]) -> Program:
+def record(function: Callable[..., list[Tensor]], arguments: Sequence[Tensor]) -> GraphModule:
     """The operations of `function(*arguments)`; parameters and buffers it reads are read anew at every call.
 
     >>> weight = torch.tensor(3.0)
@@ -30,7 +41,12 @@ def record(function: Callable[..., list[Tensor]], arguments: Sequence[Tensor]) -
 
     module = make_fx(function)(*arguments)
     shorten(module)
-    return module.forward
+    return module
+
+
+def copied(module: GraphModule) -> GraphModule:
+    """A program of its own over the same parameters and buffers."""
+    return GraphModule(module, deepcopy(module.graph))
 
 
 def compiled(function: Callable[..., list[Tensor]], arguments: Sequence[Tensor]) -> Program:
@@ -43,13 +59,66 @@ def compiled(function: Callable[..., list[Tensor]], arguments: Sequence[Tensor])
 
 
 def shorten(module: GraphModule) -> None:
-    """Take out what changes nothing: detached copies, transposes of transposes, results nobody reads."""
+    """Take out what changes nothing: detached copies, transposes of transposes, constants, results nobody reads."""
     for node in list(module.graph.nodes):
         source = _same_value(node)
         if source is not None:
             node.replace_all_uses_with(source)
+    _fold(module)
     module.graph.eliminate_dead_code()
     module.recompile()
+
+
+def _fold(module: GraphModule) -> None:
+    """Work out once what depends on shapes alone, such as the gradient of a mean."""
+    known: dict[Node, Tensor] = {}
+    for node in list(module.graph.nodes):
+        if not _is_constant(node, known):
+            continue
+        known[node] = _constant(node, known)
+        wanted = [user for user in node.users if user.target not in _FOLDED]
+        if wanted:
+            module.register_buffer(f"folded_{node.name}", known[node], persistent=False)
+            with module.graph.inserting_before(node):
+                held = module.graph.get_attr(f"folded_{node.name}")
+            for user in wanted:
+                user.replace_input_with(node, held)
+
+
+def _is_constant(node: Node, known: dict[Node, Tensor]) -> bool:
+    inputs = node.all_input_nodes
+    if node.target not in _FILLED and not (node.target in _FOLDED and inputs and all(n in known for n in inputs)):
+        return False
+    small = node.meta["val"].numel() <= MOST_FOLDED
+    return small and not any(changes(reader) for reader in readers(node))
+
+
+def _constant(node: Node, known: dict[Node, Tensor]) -> Tensor:
+    if node.target in _FILLED:
+        like = node.meta["val"]
+        return torch.full(like.shape, _FILLED[node.target], dtype=like.dtype, device=like.device)
+    return node.target(*map_arg(node.args, known.__getitem__), **node.kwargs)  # type: ignore[operator]
+
+
+def readers(node: Node) -> list[Node]:
+    """All nodes that read a node's memory, through views of it too."""
+    views, found = [node], []
+    while views:
+        users = list(views.pop().users)
+        found += users
+        views += [user for user in users if _is_view(user)]
+    return found
+
+
+def _is_view(node: Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is None or any(result.alias_info is not None for result in schema.returns)
+
+
+def changes(node: Node) -> bool:
+    """Whether a node writes into what it is given."""
+    schema = getattr(node.target, "_schema", None)
+    return node.op == "call_function" and (schema is None or schema.is_mutable) and node.target is not getitem
 
 
 def _same_value(node: Node) -> Any:
