@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from ..abilities import refuse_globals
 from ..batch import Batch, Batches
-from ..bounds import Bound, Elbo, Terms
+from ..bounds import Bound, Elbo, Terms, auxiliaries_of
 from ..conditional import Conditional
 from ..errors import AbilityError, ParameterError, choose
 from ..families import check_gradient, check_posterior
@@ -73,6 +74,7 @@ class AmortizedVI(Learner):
         self.objective.check(self.bound)
 
     def check(self, model: Any) -> None:
+        refuse_globals(model, "AmortizedVI")
         if not callable(getattr(model, "likelihood", None)) or not callable(getattr(model, "prior", None)):
             raise AbilityError(
                 f"AmortizedVI needs a model with prior() and likelihood(z); {type(model).__name__} lacks one. "
@@ -83,10 +85,13 @@ class AmortizedVI(Learner):
                 "The model and the posterior hold the same parameters, which would be moved twice. What both need belongs "
                 "to the model: use posteriors.Borrowed()."
             )
-        encoders = [m for m in self.posterior.modules() if isinstance(m, Conditional)]
-        if len(encoders) == 1:
+        encoders = [m for m in self.posterior.modules() if isinstance(m, Conditional)] or [
+            getattr(model, "shared", None)
+        ]
+        if len(encoders) == 1 and encoders[0] is not None:
             check_posterior(encoders[0].family, model.prior())
-            check_gradient(encoders[0].family, getattr(self.bound, "gradient", "pathwise"))
+            gradient = getattr(self.bound, "gradient", "auto")
+            check_gradient(encoders[0].family, getattr(gradient, "name", gradient))
         if not any(p.requires_grad for module in (model, self.posterior) for p in module.parameters()):
             raise AbilityError(f"{type(model).__name__} has no parameters that a gradient could move. Use ExactEM.")
 
@@ -95,20 +100,37 @@ class AmortizedVI(Learner):
         optimizer = make_optimizer(self.optimizer, parameters, self.learning_rate)
         weight = torch.tensor(self.objective.weight_at(0), device=batches.device, dtype=batches.dtype)
         mean_weight = batches.mean_weight
+        auxiliaries = self._auxiliaries(model, batches)
+        beside = () if auxiliaries is None else (auxiliaries,)
+        if any(p.requires_grad for module in beside for p in module.parameters()):
+            optimizer.add_param_group({"params": list(beside[0].parameters())})  # not clipped with the others
 
         def evaluate(batch: Batch, kl_weight: Tensor) -> tuple[Terms, Tensor]:
-            terms = self.bound(model, self.posterior, batch)
+            terms = self.bound(model, self.posterior, batch, *beside)
             return terms, self.objective(terms, batch, kl_weight, mean_weight)
 
         settings, processes = (self.bound, self.objective), processes_of(batches)
         alone = None if self.gradient_clip is not None else optimizer
         handles = {
-            "gradient": GradientStep(evaluate, (model, self.posterior), settings, self.execution, processes, alone),
+            "gradient": GradientStep(
+                evaluate, (model, self.posterior, *beside), settings, self.execution, processes, alone
+            ),
             "optimizer": optimizer,
             "rates": [group["lr"] for group in optimizer.param_groups],
             "kl_weight": weight,
         }
-        return State(handles=handles)
+        return State(auxiliaries=auxiliaries, handles=handles)
+
+    def _auxiliaries(self, model: Any, batches: Batches) -> nn.Module | None:
+        auxiliaries = auxiliaries_of(self.bound, model)
+        if auxiliaries is None:
+            return None
+        if processes_of(batches).many:
+            raise AbilityError(
+                "A baseline that averages over batches is kept by one process. With several use gradient='leave-one-out', "
+                "'vimco' or 'disarm'."
+            )
+        return auxiliaries.to(device=batches.device, dtype=batches.dtype)
 
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
         gradient, optimizer = state.handles["gradient"], state.handles["optimizer"]
@@ -135,4 +157,4 @@ class AmortizedVI(Learner):
         load_optimizer(state.handles["optimizer"], saved.tensors)
         weight = state.handles["kl_weight"]
         weight.fill_(self.objective.weight_at(saved.step))
-        return State(saved.step, numbers=dict(saved.numbers), handles=state.handles)
+        return State(saved.step, numbers=dict(saved.numbers), auxiliaries=state.auxiliaries, handles=state.handles)
