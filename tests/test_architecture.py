@@ -22,6 +22,7 @@ FLOORS = {
     "randomness": 1,
     "estimate": 1,
     "abilities": 2,
+    "hamiltonian": 2,
     "processes": 2,
     "binarise": 2,
     "fitted": 2,

@@ -14,8 +14,9 @@ from ..bounds.evaluate import evaluating
 from ..distributions import from_noise
 from ..errors import AbilityError, ParameterError, choose
 from ..estimate import Estimate
+from ..hamiltonian import Path
 from ..randomness import RowNoise, Stream
-from .annealing import PILOT_CHAINS, Path, Steps, adapted, backward_weight, forward_weight, temperatures
+from .annealing import PILOT_CHAINS, Steps, adapted, backward_weight, forward_weight, temperatures
 from .rows import CELLS_AT_ONCE, at_least_one, over_rows, pick, require_density, rows_of, weights_of
 from .running import LogMean, RowNumbers
 from .saying import stated
