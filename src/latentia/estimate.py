@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-KINDS = ("exact", "lower", "upper")
-_SIGN = {"exact": "= ", "lower": ">= ", "upper": "<= "}
+KINDS = ("exact", "lower", "upper", "error")  # an error is log p(x|z) at one z: a reconstruction, no log p(x)
+_SIGN = {"exact": "= ", "lower": ">= ", "upper": "<= ", "error": "= "}
 
 
 class Stated(ABC):
@@ -77,7 +77,8 @@ class Stated(ABC):
             details.append(f"Monte Carlo +- {self.mc_error:.3f}")
         if self.n_rows > 1:
             details.append(f"rows +- {self.row_error:.3f}, {self.n_rows} rows")
-        text = f"log p(x) {_SIGN[self.kind]}{self.mean:.3f} nats per {self.scope} ({'; '.join(details)})"
+        what = "reconstruction, log p(x|z)" if self.kind == "error" else "log p(x)"
+        text = f"{what} {_SIGN[self.kind]}{self.mean:.3f} nats per {self.scope} ({'; '.join(details)})"
         return f"{text}\n{self.warning}" if self.warning else text
 
 
@@ -87,7 +88,7 @@ class Estimate(Stated):
 
     Arguments:
         values: one number per row, nats, `(rows,)`, float64.
-        kind: "exact", "lower" or "upper": how the expectation of the number stands to log p(x).
+        kind: "exact", "lower" or "upper": how the expectation of the number stands to log p(x); "error": a reconstruction.
         method: how it was computed, for instance "importance".
         n_samples: samples of z per row; 0 for a closed form.
         row_mc_error: Monte Carlo standard error of each row's value, `(rows,)`; None where there is none.

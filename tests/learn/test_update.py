@@ -133,7 +133,10 @@ def test_a_state_loaded_anew_is_noticed() -> None:
         for step in range(24):
             if step == 12:
                 optimizer = state.handles["optimizer"]
-                optimizer.load_state_dict(deepcopy(optimizer.state_dict()))
+                saved = deepcopy(optimizer.state_dict())
+                for moments in saved["state"].values():
+                    moments["exp_avg"].zero_()
+                optimizer.load_state_dict(saved)
             state, _ = learner.step(model, batches, state)
         return [p.detach() for p in (*model.parameters(), *learner.posterior.parameters())]
 
