@@ -10,6 +10,7 @@ from .batch import Batch, Batches
 from .errors import AbilityError
 
 Statistics = Mapping[str, Tensor]
+Globals = Mapping[str, Tensor]  # parameters of q(theta), the latents that all rows share
 
 
 class Expectation(NamedTuple):
@@ -65,6 +66,67 @@ class HasUpdate(HasPosterior, HasLogProb, Protocol):
     def log_penalty(self) -> Tensor:
         """log density of the parameters' prior, up to a constant, nats per data set; zero without one."""
         ...
+
+
+@runtime_checkable
+class HasGlobals(Protocol):
+    """Has latents theta that all rows share, under a prior whose form q(theta) keeps, beside a finite latent c of each row.
+
+    Its evidence belongs to the data set, not to a row.
+    """
+
+    def prior_globals(self) -> Globals:
+        """p(theta), in the form of q(theta)."""
+        ...
+
+    def start_globals(self, batches: Batches, start: str, seed: int) -> Statistics:
+        """Statistics of a first guess at every c; may set what the prior takes from the data."""
+        ...
+
+    def update_globals(self, statistics: Statistics) -> Globals:
+        """The best q(theta) given the expected statistics of all rows."""
+        ...
+
+    def globals_kl(self, theta: Globals) -> Tensor:
+        """KL(q(theta) || p(theta)), nats per data set, 0-dimensional."""
+        ...
+
+    def expected_log_weights(self, theta: Globals) -> Tensor:
+        """E_q[log p(c = k | theta)], nats, `(K,)`."""
+        ...
+
+    def expected_log_likelihood(self, x: Tensor, theta: Globals, observed: Tensor | None = None) -> Tensor:
+        """E_q[log p(x | c = k, theta)], nats per row, `(batch, K)`."""
+        ...
+
+    def responsibilities(self, x: Tensor, theta: Globals, observed: Tensor | None = None) -> Distribution:
+        """The best q(c) of each row given q(theta)."""
+        ...
+
+    def statistics(self, x: Tensor, r: Tensor) -> Statistics:
+        """Expected statistics of rows, with q(c = k) x weight r, `(batch, K)`."""
+        ...
+
+    def improve(self, theta: Globals) -> None:
+        """Move the hyperparameters that are learnt to where they are best for q(theta)."""
+        ...
+
+
+def has_globals(model: Any) -> bool:
+    """Whether the model declares latents that all rows share."""
+    return bool(getattr(model, "has_globals", False))
+
+
+def refuse_globals(model: Any, what: str) -> None:
+    """Raise `AbilityError` where the rows of the model are not independent of each other.
+
+    >>> refuse_globals(object(), "AmortizedVI")
+    """
+    if has_globals(model):
+        raise AbilityError(
+            f"{what} needs rows that are independent given the parameters; all rows of {type(model).__name__} share "
+            "latents. Use learn.VariationalEM."
+        )
 
 
 def require(model: Any, ability: type, what: str, instead: str) -> None:

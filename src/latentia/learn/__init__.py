@@ -13,6 +13,7 @@ from .loop import Loop
 from .objective import Objective
 from .optimisers import Schedule
 from .principal import PrincipalAxes
+from .variational_em import VariationalEM
 from .reweighted_wake_sleep import ReweightedWakeSleep
 from .semi_amortized import SemiAmortizedVI
 from .wake_sleep import WakeSleep
@@ -35,6 +36,7 @@ __all__ = [
     "Schedule",
     "SemiAmortizedVI",
     "State",
+    "VariationalEM",
     "WakeSleep",
     "fit",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..abilities import HasLogProb, HasPosterior, HasUpdate, Statistics, add_statistics, require
+from ..abilities import HasLogProb, HasPosterior, HasUpdate, Statistics, add_statistics, refuse_globals, require
 from ..batch import Batch, Batches
 from ..bounds import Elbo, Terms
 from ..errors import NonFiniteError
@@ -76,6 +76,7 @@ class ExactEM(Passes):
         self.optimizer, self.learning_rate = optimizer, learning_rate
 
     def check(self, model: Any) -> None:
+        refuse_globals(model, "ExactEM")
         require(model, HasPosterior, "exact EM", "AmortizedVI")
         require(model, HasLogProb, "exact EM", "AmortizedVI")
 

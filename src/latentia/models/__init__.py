@@ -1,15 +1,18 @@
 """p(x, z), and nothing that infers."""
 
 from .base import Model
+from .bayesian_mixture import BayesianGaussianMixture
 from .decoder import Decoder, LinearDecoder
 from .factor import FactorAnalysis, ProbabilisticPCA
 from .finite import FiniteLatentModel
 from .latent_variable import LatentVariableModel
 from .logistic import LogisticPCA
 from .mixture import GaussianMixture
+from .normal_wishart import NormalWishartMixture
 from .priors import CategoricalPrior, FamilyPrior, NormalMixture, StandardNormal, VampPrior
 
 __all__ = [
+    "BayesianGaussianMixture",
     "CategoricalPrior",
     "Decoder",
     "FactorAnalysis",
@@ -21,6 +24,7 @@ __all__ = [
     "LogisticPCA",
     "Model",
     "NormalMixture",
+    "NormalWishartMixture",
     "ProbabilisticPCA",
     "StandardNormal",
     "VampPrior",

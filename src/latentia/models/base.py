@@ -20,6 +20,7 @@ class Model(nn.Module, ABC):
 
     event_shape: tuple[int, ...]
     latent_shape: tuple[int, ...]
+    has_globals = False  # latents that all rows share: the evidence belongs to the data set then
 
     def __init__(self, scaling: Scaling | None = None) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from ..batch import Batch, Batches
 from ..errors import AbilityError, DataError, ParameterError, choose
 from ..scaling import Scaling
 from .base import Model
+from .clusters import k_means
 from .covariance import DiagonalCovariance, Prior, TriangularCovariance, covariance_of
 from .gaussian import Moments, check_sizes, distinct_rows, moments, name_columns, refuse_levels, row_weights
 
@@ -244,7 +245,7 @@ class GaussianMixture(Model):
         self.covariance.set_variance(self.column_variance)
 
     def _start_k_means(self, rows: Tensor, weight: Tensor, data: Moments, seed: int) -> None:
-        labels = _k_means((rows - data.mean) / self.column_variance.sqrt(), weight, self.n_components, seed)
+        labels = k_means((rows - data.mean) / self.column_variance.sqrt(), weight, self.n_components, seed)
         r = torch.nn.functional.one_hot(labels, self.n_components).T * weight  # (K, rows)
         self.loc.copy_((r @ (rows - data.mean)) / r.sum(1, keepdim=True).clamp_min(LEAST_WEIGHT) + data.mean)
         d = rows - self.loc[labels]
@@ -253,15 +254,6 @@ class GaussianMixture(Model):
         self.covariance.set_variance(pooled)
         start = Prior(self.event_shape[0] + 1.0, pooled, self.column_variance)
         self._update(self._statistics(self.covariance.whiten(rows - self.loc.unsqueeze(1)), r), start)
-
-
-def _k_means(rows: Tensor, weight: Tensor, n_clusters: int, seed: int) -> Tensor:
-    """Cluster of each row, `(rows,)`."""
-    from sklearn.cluster import KMeans  # takes a third of a second to import
-
-    found = KMeans(n_clusters, n_init=1, random_state=seed % 2**32)  # type: ignore[arg-type]
-    labels = found.fit(rows.cpu().numpy(), sample_weight=weight.cpu().numpy()).labels_
-    return torch.as_tensor(labels, device=rows.device).long()
 
 
 def _refuse_missing(observed: Tensor | None) -> None:

@@ -7,8 +7,22 @@ from .borrowed import Borrowed
 from .defensive import Defensive
 from .exact import Exact
 from .local import Local
+from .mean_field import MeanField
 from .point import BestPoint, Point
 from .refined import Refined
 from .semi_amortized import SemiAmortized
 
-__all__ = ["Absent", "Amortized", "BestPoint", "Borrowed", "Defensive", "Exact", "Local", "Point", "Posterior", "Refined", "SemiAmortized"]
+__all__ = [
+    "Absent",
+    "Amortized",
+    "BestPoint",
+    "Borrowed",
+    "Defensive",
+    "Exact",
+    "Local",
+    "MeanField",
+    "Point",
+    "Posterior",
+    "Refined",
+    "SemiAmortized",
+]
