@@ -81,6 +81,11 @@ class Batches(ABC):
     row: int = 0
 
     @property
+    def n_indices(self) -> int:
+        """Every row's index is below this: the rows of the whole data set, those left out included."""
+        return self.n_rows
+
+    @property
     def per_epoch(self) -> int:
         """Batches in one epoch."""
         return -(-self.n_rows // self.batch_size)

@@ -109,6 +109,10 @@ class ShardBatches(Batches):
         self._at: dict[str, int] = {}
 
     @property
+    def n_indices(self) -> int:
+        return self.shards.n_all
+
+    @property
     def mean_weight(self) -> float:
         return self.shards.total_weight / self.n_rows
 

@@ -1,25 +1,30 @@
 """Who moves, when; and the one loop."""
 
 from .adversarial import Adversarial
+from .aggressive import Aggressive
 from .alternating import Alternating
 from .amortized import AmortizedVI
 from .base import Info, Learner, State
 from .exact_em import ExactEM
 from .fitting import fit
+from .limits import Limits, Progress
 from .linear_gradient import LinearGradient
 from .linear_vae import LinearVAE
-from .limits import Limits, Progress
 from .loop import Loop
+from .monte_carlo_em import MonteCarloEM
 from .objective import Objective
 from .optimisers import Schedule
 from .principal import PrincipalAxes
-from .variational_em import VariationalEM
 from .reweighted_wake_sleep import ReweightedWakeSleep
 from .semi_amortized import SemiAmortizedVI
+from .svi import SVI
+from .variational_em import VariationalEM
 from .wake_sleep import WakeSleep
 
 __all__ = [
+    "SVI",
     "Adversarial",
+    "Aggressive",
     "Alternating",
     "AmortizedVI",
     "ExactEM",
@@ -29,6 +34,7 @@ __all__ = [
     "LinearGradient",
     "LinearVAE",
     "Loop",
+    "MonteCarloEM",
     "Objective",
     "PrincipalAxes",
     "Progress",

@@ -12,7 +12,7 @@ from torch.distributions import Categorical, Distribution
 from ..batch import Batch
 from ..conditional import Conditional
 from ..distributions import draw, kl
-from ..errors import AbilityError, DataError, ParameterError
+from ..errors import AbilityError, ParameterError
 from ..families import Family
 from ..randomness import row_noise
 from .base import Posterior, still
@@ -21,15 +21,14 @@ from .base import Posterior, still
 class Local(Posterior):
     """q(z|x_n) = family(raw_n), raw_n free for each row n: as tight as the family allows, without an encoder.
 
-    In training mode the raw numbers come from `table`, by the row's index in the data: `learn.SVI` moves them. In
-    evaluation mode they are found anew for whatever rows come, by steps of Adam on the ELBO of each row from the
+    In training mode the raw numbers come from `table`, by the row's index in the data: `learn.SVI` makes it and moves it,
+    and of several processes each holds some rows. In evaluation mode they are found anew for whatever rows come, by steps of Adam on the ELBO of each row from the
     family's start, p held; so rows never seen are treated as the others are, and a row's q depends on nothing but the
     row and the model. The draws are reparameterised and the entropy's gradient taken through them alone, so that the
     noise of the steps vanishes where q is the exact posterior.
 
     Arguments:
         family: of z, with event shape that of z.
-        n_rows: rows of the table; 0 for a posterior that is never trained.
         n_steps: steps for a row in evaluation mode, the rate falling to zero by half a cosine.
         learning_rate: of these steps, in raw numbers.
         n_samples: draws of z per row and step.
@@ -52,7 +51,6 @@ class Local(Posterior):
     def __init__(
         self,
         family: Family,
-        n_rows: int = 0,
         *,
         n_steps: int = 300,
         learning_rate: float = 0.1,
@@ -60,18 +58,18 @@ class Local(Posterior):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if n_steps < 1 or n_samples < 1 or n_rows < 0 or not learning_rate > 0:
+        if n_steps < 1 or n_samples < 1 or not learning_rate > 0:
             raise ParameterError(
-                f"n_rows={n_rows}, n_steps={n_steps}, n_samples={n_samples}, learning_rate={learning_rate} cannot be "
-                "used. Use no negative number of rows, at least one step, one sample and a positive rate."
+                f"n_steps={n_steps}, n_samples={n_samples}, learning_rate={learning_rate} cannot be used. Use at least one "
+                "step, one sample and a positive rate."
             )
-        self.family, self.n_rows, self.seed = family, n_rows, seed
+        self.family, self.seed = family, seed
         self.n_steps, self.learning_rate, self.n_samples = n_steps, learning_rate, n_samples
         self.conditional = Conditional(nn.Identity(), family, (family.n_outputs,), joint=True)
         shape = family.event_shape
         self.register_buffer("begin", family.start(torch.zeros(shape), torch.ones(shape)).reshape(-1), persistent=False)
         self.register_buffer("table", None, persistent=False)
-        self.first_row = 0  # of the table: of several processes each holds some rows
+        self.first_row = 0  # of the table
         self._given: Tensor | None = None
 
     begin: Tensor
@@ -81,19 +79,8 @@ class Local(Posterior):
         if self._given is not None:
             return self.conditional.distribution(self._given)
         if self.training and self.table is not None:
-            return self.conditional.distribution(self.table[self.places(batch.index)])
+            return self.conditional.distribution(self.table[batch.index - self.first_row])
         return self.conditional.distribution(self.infer(batch, model))
-
-    def places(self, index: Tensor) -> Tensor:
-        """Where rows of these indices stand in the table."""
-        assert self.table is not None
-        place = index - self.first_row
-        if len(place) and not 0 <= int(place.min()) <= int(place.max()) < len(self.table):
-            raise DataError(
-                f"Rows {int(index.min())} to {int(index.max())} came; this posterior has parameters for rows "
-                f"{self.first_row} to {self.first_row + len(self.table) - 1}. Use it in evaluation mode, or with more n_rows."
-            )
-        return place
 
     @contextmanager
     def given(self, raw: Tensor) -> Iterator[None]:

@@ -54,6 +54,10 @@ class Share(Batches):
         return self.whole.row
 
     @property
+    def n_indices(self) -> int:
+        return self.whole.n_indices
+
+    @property
     def mean_weight(self) -> float:
         return self.whole.mean_weight
 
