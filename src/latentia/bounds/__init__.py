@@ -4,7 +4,7 @@ from .base import Bound, Terms, auxiliaries_of
 from .elbo import Elbo
 from .importance import ImportanceWeighted
 from .information import Information, mutual_information
-from .reconstruction import Reconstruction
+from .reconstruction import LabelBound, Reconstruction
 from .renyi import Renyi
 from .wake import ReweightedGoals, WakeSleepGoals
 
@@ -13,6 +13,7 @@ __all__ = [
     "Elbo",
     "ImportanceWeighted",
     "Information",
+    "LabelBound",
     "Reconstruction",
     "Renyi",
     "ReweightedGoals",

@@ -68,3 +68,21 @@ class Reconstruction:
         unit = model.scaling.scale.to(slope.dtype)
         norm = self.contraction * (slope * unit).square().flatten(1).sum(1)
         return norm if penalty is None else penalty + norm
+
+
+@dataclass(frozen=True)
+class LabelBound:
+    """E_q[log p(label|z)]: how well the code of a row tells its label.
+
+    >>> LabelBound().names
+    ('reconstruction',)
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("reconstruction",)
+    method: ClassVar[str] = "reconstruction"
+
+    def __call__(self, model: Any, posterior: Any, batch: Batch) -> Terms:
+        assert batch.label is not None
+        z = draw(posterior(batch, model), 1)
+        value = model.log_likelihood(batch.label.unsqueeze(1), z).squeeze(0)
+        return Terms(value, value, {"reconstruction": value})

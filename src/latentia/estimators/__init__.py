@@ -1,7 +1,11 @@
 """scikit-learn style estimators: thin facades over models, learners and evidence."""
 
+from .autoencoder import Autoencoder
 from .checks import EXPECTED_FAILED_CHECKS
+from .denoising import DenoisingAutoencoder
 from .linear import FactorAnalysis, ProbabilisticPCA
+from .linear_autoencoder import LinearAutoencoder
+from .logistic_pca import LogisticPCA
 from .mixture import GaussianMixture
 from .saving import ESTIMATORS, load
 from .text import TextVAE
@@ -11,8 +15,12 @@ __all__ = [
     "ESTIMATORS",
     "EXPECTED_FAILED_CHECKS",
     "VAE",
+    "Autoencoder",
+    "DenoisingAutoencoder",
     "FactorAnalysis",
     "GaussianMixture",
+    "LinearAutoencoder",
+    "LogisticPCA",
     "ProbabilisticPCA",
     "TextVAE",
     "load",

@@ -10,6 +10,16 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
         "check_sample_weight_equivalence_on_dense_data": _WEIGHTS,
         "check_sample_weights_equivalence_on_dense_data": _WEIGHTS,
     },
+    "Autoencoder": {
+        "check_sample_weight_equivalence_on_dense_data": _WEIGHTS,
+        "check_sample_weights_equivalence_on_dense_data": _WEIGHTS,
+    },
+    "DenoisingAutoencoder": {
+        "check_sample_weight_equivalence_on_dense_data": _WEIGHTS,
+        "check_sample_weights_equivalence_on_dense_data": _WEIGHTS,
+    },
+    "LinearAutoencoder": {},
+    "LogisticPCA": {},
     "ProbabilisticPCA": {},
     "FactorAnalysis": {},
     "GaussianMixture": {},

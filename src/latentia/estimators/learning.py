@@ -119,7 +119,8 @@ def _begin(estimator: Any, given: Given) -> None:
         model.load_state_dict(estimator.model_.state_dict())
     estimator.model_, estimator.learner_, estimator.posterior_ = model, learner, learner.posterior
     estimator.n_rows_in_ = given.n_rows
-    estimator._prepare(given)
+    if not warm:
+        estimator._prepare(given)
 
 
 def finish(estimator: Any) -> None:

@@ -24,6 +24,10 @@ ESTIMATORS = {
     "ProbabilisticPCA": "linear",
     "FactorAnalysis": "linear",
     "GaussianMixture": "mixture",
+    "LinearAutoencoder": "linear_autoencoder",
+    "LogisticPCA": "logistic_pca",
+    "Autoencoder": "autoencoder",
+    "DenoisingAutoencoder": "denoising",
     "TextVAE": "text",
 }
 

@@ -130,5 +130,7 @@ class LinearGradient(FullBatch):
         self._centre(state.handles["mean"])
         covariance = state.handles["covariance"]
         zx = v @ covariance
+        model.code_variance.copy_((zx * v).sum(1))
+        model.total.copy_(covariance.trace())
         error = covariance.trace() - 2 * (zx * w.T).sum() + ((w.T @ w) * (zx @ v.T)).sum()
         return linear_info(model, error, batches, "")

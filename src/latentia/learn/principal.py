@@ -108,6 +108,8 @@ class PrincipalAxes(Learner):
         axes = self._solve(model, whole)
         processes_of(batches).copy_first_(model)
         set_linear(model, self.posterior, axes.mean, axes.vectors, axes.vectors.T)
+        model.code_variance.copy_(axes.variance)
+        model.total.copy_(axes.total)
         whole.seek({"epoch": whole.epoch + 1, "row": 0})
         return State(state.step + 1), linear_info(model, axes.total - axes.variance.sum(), whole, axes.status)
 

@@ -2,7 +2,7 @@
 
 from .base import Model
 from .bayesian_mixture import BayesianGaussianMixture
-from .decoder import Decoder, LinearDecoder
+from .decoder import Decoder, LabelDecoder, LinearDecoder
 from .factor import FactorAnalysis, ProbabilisticPCA
 from .finite import FiniteLatentModel
 from .latent_variable import LatentVariableModel
@@ -19,6 +19,7 @@ __all__ = [
     "FamilyPrior",
     "FiniteLatentModel",
     "GaussianMixture",
+    "LabelDecoder",
     "LatentVariableModel",
     "LinearDecoder",
     "LogisticPCA",

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 from ..conditional import Conditional
 from ..distributions import Flat
 from ..errors import ParameterError
-from ..families import Normal
+from ..families import Categorical, Normal
 from ..scaling import Scaling
 from .gaussian import check_sizes
 from .latent_variable import LatentVariableModel
@@ -87,6 +87,8 @@ class AxesDecoder(Decoder, ABC):
 class LinearDecoder(AxesDecoder):
     """x = loc + axes z + error, squared error: log p(x|z) = -|x - loc - axes z|^2 / 2 + constant, in the model's units.
 
+    Learners leave the variance of each code over the rows, `code_variance` `(k,)`, and that of all columns, `total` `()`.
+
     Arguments:
         n_features: D, columns of x.
         n_latent: k, size of z.
@@ -96,9 +98,40 @@ class LinearDecoder(AxesDecoder):
     torch.Size([5, 2])
     """
 
+    code_variance: Tensor
+    total: Tensor
+
     def __init__(self, n_features: int, n_latent: int, scaling: Scaling | None = None) -> None:
         check_sizes(n_features=n_features, n_latent=n_latent)
         if scaling is not None and scaling.levels is not None:
             raise ParameterError("A squared error is one of real numbers. Use a scaling without levels.")
         family = Normal((n_features,), scale=1.0)
         super().__init__(Conditional(nn.Linear(n_latent, n_features), family, (n_latent,)), scaling)
+        self.register_buffer("code_variance", torch.zeros(n_latent, dtype=torch.float64))
+        self.register_buffer("total", torch.zeros((), dtype=torch.float64))
+
+
+@final
+class LabelDecoder(Decoder):
+    """p(label | z) = softmax(head z): a row's label in the place of the row.
+
+    Arguments:
+        n_latent: size of z.
+        n_classes: K; labels are numbered from 0.
+        scaling: of the rows, which the encoder is shown in the model's units; labels have none.
+
+    >>> LabelDecoder(2, 3).probabilities(torch.zeros(4, 2)).shape
+    torch.Size([4, 3])
+    """
+
+    def __init__(self, n_latent: int, n_classes: int, scaling: Scaling | None = None) -> None:
+        check_sizes(n_classes=n_classes)
+        head = nn.Linear(n_latent, n_classes)
+        super().__init__(Conditional(head, Categorical((1,), n_classes), (n_latent,)), scaling)
+
+    def likelihood(self, z: Tensor) -> Distribution:
+        return self.conditional(z)
+
+    def probabilities(self, z: Tensor) -> Tensor:
+        """Of each class, for codes `(rows, n_latent)`."""
+        return torch.softmax(self.conditional.network(z), 1)
