@@ -27,6 +27,11 @@ class Full(Posterior):
         return MultivariateNormal(torch.zeros(len(batch), 2), torch.eye(2))
 
 
+class Square(Posterior):
+    def forward(self, batch: Batch, model: object) -> Distribution:
+        return Independent(Normal(torch.zeros(len(batch), 2, 2), torch.ones(len(batch), 2, 2)), 2)
+
+
 def model_and_rows(seed: int = 0) -> tuple[ProbabilisticPCA, torch.Tensor]:
     torch.manual_seed(seed)
     model = ProbabilisticPCA(5, 2)
@@ -48,6 +53,13 @@ def test_it_reaches_the_best_factorised_q(seed: int) -> None:
     best = torch.linalg.inv(exact.covariance_matrix).diagonal(dim1=-2, dim2=-1).rsqrt()
     reached, least = (kl_divergence(wide(m, s), exact) for m, s in ((q.mean, q.stddev), (exact.mean, best)))
     assert float((reached - least).detach().max()) < 0.02  # nats; the start is off by about ten
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_full_covariance_it_reaches_the_exact_posterior(seed: int) -> None:
+    model, x = model_and_rows(seed)
+    q = Refined(Wrong(), n_steps=800, full=True)(batch(x), model)
+    assert float(kl_divergence(q, model.posterior(x)).detach().max()) < 1e-3
 
 
 def wide(mean: torch.Tensor, sd: torch.Tensor) -> MultivariateNormal:
@@ -79,3 +91,5 @@ def test_refusals() -> None:
         Refined(Full())(batch(x), model)
     with pytest.raises(ParameterError, match="n_steps=0"):
         Refined(Wrong(), n_steps=0)
+    with pytest.raises(AbilityError, match="flat z"):
+        Refined(Square(), full=True)(batch(x), model)

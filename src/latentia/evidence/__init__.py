@@ -1,6 +1,7 @@
 """Numbers about log p(x), each an `Estimate` that knows what it is."""
 
 from .ais import Bracket, annealed, bidirectional
+from .calibration import Calibration, calibrate
 from .correlation import Decomposition, Holes, decompose, prior_holes, stratified_log_weights
 from .coverage import Neighbourhood, neighbourhood
 from .diagnostics import Units, active_units
@@ -9,15 +10,18 @@ from .estimators import elbo, estimate, exact, importance
 from .extractors import Features, features
 from .known_factors import DCI, Disentanglement, dci, disentanglement, factor_vae_score, mig, sap
 from .rate import RatePoint, rate_distortion, rate_distortion_curve
+from .gap import Gaps, gaps
 from .sample_quality import Measured, Quality, quality
 from .totals import Totals
 
 __all__ = [
     "DCI",
     "Bracket",
+    "Calibration",
     "Decomposition",
     "Disentanglement",
     "Features",
+    "Gaps",
     "Holes",
     "Measured",
     "Neighbourhood",
@@ -28,6 +32,7 @@ __all__ = [
     "active_units",
     "annealed",
     "bidirectional",
+    "calibrate",
     "dci",
     "decompose",
     "disentanglement",
@@ -37,6 +42,7 @@ __all__ = [
     "factor_vae_score",
     "features",
     "frechet_distance",
+    "gaps",
     "importance",
     "kernel_distance",
     "mig",

@@ -15,6 +15,7 @@ from ..distributions import from_noise
 from ..errors import AbilityError, ParameterError, choose
 from ..estimate import Estimate
 from ..hamiltonian import Path
+from ..posteriors.base import still
 from ..randomness import RowNoise, Stream
 from .annealing import PILOT_CHAINS, Steps, adapted, backward_weight, forward_weight, temperatures
 from .rows import CELLS_AT_ONCE, at_least_one, over_rows, pick, require_density, rows_of, weights_of
@@ -224,17 +225,10 @@ def _by_parts(of_rows: Callable[[Batch], Any], batch: Batch, n_samples: int, n_s
 
 @contextmanager
 def _held(model: Any, posterior: Any) -> Iterator[None]:
-    """As `evaluating`, and no parameter asks for a gradient: those of z alone are wanted."""
+    """As `evaluating`, and gradients are those of z alone."""
     modules = [module for module in (model, posterior) if module is not None]
-    asked = [p for module in modules for p in module.parameters() if p.requires_grad]
-    with evaluating(*modules):
-        try:
-            for parameter in asked:
-                parameter.requires_grad_(False)
-            yield
-        finally:
-            for parameter in asked:
-                parameter.requires_grad_(True)
+    with evaluating(*modules), still(*modules):
+        yield
 
 
 def _check(model: Any, posterior: Any, start: str, n_samples: int, n_steps: int, n_leapfrog: int) -> None:

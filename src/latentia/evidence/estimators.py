@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..abilities import HasLogProb, require
+from ..abilities import HasLogProb, has_globals, require
 from ..batch import Batch
 from ..bounds import Bound, Elbo, ImportanceWeighted
 from ..bounds.evaluate import evaluating
@@ -21,9 +21,10 @@ from .ais import annealed
 from .rows import at_least_one, at_once, over_rows, require_density, rows_of, weights_of
 from .running import LogMean, Mean, RowNumbers, exact_numbers
 from .saying import stated
+from .shared import elbo_of_all, exact_of_all, predictive, refuse_shared
 from .spending import spend
 
-METHODS = ("elbo", "importance", "annealed", "exact")
+METHODS = ("elbo", "importance", "annealed", "exact", "predictive")
 PROPOSALS = ("encoder", "refined", "defensive")
 
 
@@ -44,6 +45,8 @@ def exact(model: Any, data: Any, *, weight: Tensor | None = None, chunk: int = 4
     'exact'
     """
     require_density(model)
+    if has_globals(model):
+        return exact_of_all(model, data, weight=weight, chunk=chunk)
     require(model, HasLogProb, "exact evidence", "evidence.importance (a lower bound) or evidence.elbo")
     batches = rows_of(model, data, weight, chunk)
     with evaluating(model):
@@ -80,6 +83,8 @@ def elbo(
     """
     require_density(model)
     at_least_one(n_samples)
+    if has_globals(model):
+        return elbo_of_all(model, posterior, data, weight=weight, chunk=chunk)
     kl = (bound or Elbo()).kl
     batches = rows_of(model, data, weight, chunk)
     with evaluating(model, posterior):
@@ -113,8 +118,8 @@ def importance(
         data: rows in the user's units.
         n_samples: k, draws of z per row; with `error`, the most that are spent per row, on average.
         seed, weight, chunk: as for `elbo`.
-        proposal: "encoder", the posterior itself; "refined", it moved up the bound of each row by some steps; "defensive",
-            a tenth of the draws from the prior, so that no weight exceeds ten times p(x|z).
+        proposal: "encoder", the posterior itself; "defensive", a tenth of the draws from the prior, so that no weight
+            exceeds ten times p(x|z); "refined", the same after q was moved up the bound of each row by some steps.
         error: the Monte Carlo error of the mean that is wanted. A pilot finds out which rows are hard, and draws go to
             them; what is reported never contains the pilot's draws.
 
@@ -129,6 +134,7 @@ def importance(
     True
     """
     require_density(model)
+    refuse_shared(model, "importance")
     at_least_one(n_samples)
     q = proposed(posterior, proposal, seed)
     batches, name = (
@@ -148,20 +154,23 @@ def proposed(posterior: Any, proposal: str, seed: int) -> Any:
     """The posterior that proposals of that name come from."""
     choose("proposal", proposal, PROPOSALS)
     if proposal == "refined":
-        return Refined(posterior, seed=seed)
+        return Defensive(Refined(posterior, seed=seed))
     return Defensive(posterior) if proposal == "defensive" else posterior
 
 
 def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any) -> Estimate:
-    """The estimator of that name: "elbo", "importance", "annealed" or "exact"; options that it has not are refused.
+    """The estimator of that name: "elbo", "importance", "annealed", "exact", "predictive"; strange options are refused.
 
-    Of `n_samples` and `seed`, which all others have, "exact" takes no notice.
+    Of `n_samples` and `seed`, which all others have, "exact" and "predictive" take no notice.
     """
     choose("evidence", method, METHODS)
-    if method == "exact":
+    if method == "annealed":
+        refuse_shared(model, method)
+    if method in ("exact", "predictive"):
         options = {key: value for key, value in options.items() if key not in ("n_samples", "seed")}
     known: dict[str, tuple[Callable[..., Estimate], tuple[str, ...]]] = {
         "exact": (lambda model, _, data, **more: exact(model, data, **more), ()),
+        "predictive": (predictive, ()),
         "elbo": (elbo, ("bound",)),
         "importance": (importance, ("proposal", "error")),
         "annealed": (annealed, ("start", "n_steps", "n_leapfrog")),
