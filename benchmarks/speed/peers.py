@@ -10,7 +10,7 @@ from plain import networks
 from torch import nn
 
 
-def pythae_networks() -> tuple[Any, Any]:
+def pythae_networks(hidden: int = HIDDEN, latent: int = LATENT) -> tuple[Any, Any]:
     """Encoder and decoder of the benchmark's sizes, in the shape Pythae asks for."""
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
@@ -19,9 +19,9 @@ def pythae_networks() -> tuple[Any, Any]:
         def __init__(self) -> None:
             super().__init__()
             self.body, self.loc, self.log_variance = (
-                nn.Sequential(nn.Linear(PIXELS, HIDDEN), nn.ReLU()),
-                nn.Linear(HIDDEN, LATENT),
-                nn.Linear(HIDDEN, LATENT),
+                nn.Sequential(nn.Linear(PIXELS, hidden), nn.ReLU()),
+                nn.Linear(hidden, latent),
+                nn.Linear(hidden, latent),
             )
 
         def forward(self, x: torch.Tensor) -> Any:
@@ -31,7 +31,7 @@ def pythae_networks() -> tuple[Any, Any]:
     class Decoder(BaseDecoder):
         def __init__(self) -> None:
             super().__init__()
-            self.body = nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PIXELS), nn.Sigmoid())
+            self.body = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, PIXELS), nn.Sigmoid())
 
         def forward(self, z: torch.Tensor) -> Any:
             return ModelOutput(reconstruction=self.body(z))
@@ -39,12 +39,12 @@ def pythae_networks() -> tuple[Any, Any]:
     return Encoder(), Decoder()
 
 
-def pythae_model() -> Any:
+def pythae_model(hidden: int = HIDDEN, latent: int = LATENT) -> Any:
     """Pythae's VAE with the benchmark's networks and its binary cross-entropy."""
     from pythae.models import VAE, VAEConfig
 
-    config = VAEConfig(input_dim=(PIXELS,), latent_dim=LATENT, reconstruction_loss="bce")
-    encoder, decoder = pythae_networks()
+    config = VAEConfig(input_dim=(PIXELS,), latent_dim=latent, reconstruction_loss="bce")
+    encoder, decoder = pythae_networks(hidden, latent)
     return VAE(config, encoder=encoder, decoder=decoder)
 
 

@@ -53,10 +53,10 @@ def adam(x: np.ndarray) -> list[float]:
     return clock.seconds()
 
 
-def networks() -> tuple[nn.Module, nn.Module]:
+def networks(hidden: int = HIDDEN, latent: int = LATENT) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder, one hidden layer each."""
-    encoder = nn.Sequential(nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT))
-    return encoder, nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PIXELS))
+    encoder = nn.Sequential(nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent))
+    return encoder, nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, PIXELS))
 
 
 def encode(encoder: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
