@@ -12,7 +12,17 @@ from latentia.abilities import HasLogProb, HasPosterior, HasUpdate
 from latentia.batch import Batch, TensorBatches
 from latentia.conditional import Conditional
 from latentia.errors import AbilityError
-from latentia.learn import AmortizedVI, ExactEM, Learner
+from latentia.learn import (
+    SVI,
+    Aggressive,
+    AmortizedVI,
+    ExactEM,
+    Learner,
+    MonteCarloEM,
+    ReweightedWakeSleep,
+    SemiAmortizedVI,
+    WakeSleep,
+)
 from latentia.models import (
     CategoricalPrior,
     FactorAnalysis,
@@ -24,7 +34,7 @@ from latentia.models import (
     StandardNormal,
 )
 from latentia.networks import MLP, OneHot
-from latentia.posteriors import Amortized, Exact
+from latentia.posteriors import Amortized, Exact, Local
 from latentia.scaling import Scaling
 
 N, D, K = 120, 4, 2
@@ -65,16 +75,38 @@ def amortized(model: Model) -> AmortizedVI:
     return AmortizedVI(Amortized(encoder), learning_rate=0.01)
 
 
+def family_of_q(model: Model) -> families.Family:
+    return families.Categorical((), 3) if model.latent_shape == () else families.Normal((K,))
+
+
+def encoder(model: Model) -> Amortized:
+    q = amortized(model).posterior
+    assert isinstance(q, Amortized)
+    return q
+
+
+RATE = {"learning_rate": 0.01}
 LEARNERS: dict[str, Callable[[Model], Learner]] = {
     "amortized": amortized,
     "amortized, q exact": lambda model: AmortizedVI(Exact(), learning_rate=0.01),
     "exact-em": lambda model: ExactEM(tol=0.0),
+    "svi": lambda model: SVI(Local(family_of_q(model)), **RATE),
+    "semi-amortized": lambda model: SemiAmortizedVI(encoder(model), n_steps=2, **RATE),
+    "aggressive": lambda model: Aggressive(encoder(model), max_inner=20, mi_every=2, **RATE),
+    "wake-sleep": lambda model: WakeSleep(encoder(model), **RATE),
+    "reweighted-wake-sleep": lambda model: ReweightedWakeSleep(encoder(model), **RATE),
+    "reweighted, q exact": lambda model: ReweightedWakeSleep(Exact()),
+    "monte-carlo-em": lambda model: MonteCarloEM(encoder(model), **RATE),
+    "monte-carlo-em, q exact": lambda model: MonteCarloEM(Exact(), **RATE),
+    "monte-carlo-em, hmc": lambda model: MonteCarloEM(encoder(model), sampler="hmc", n_moves=4, n_leapfrog=2, **RATE),
 }
+FINITE = ("gmm full", "gmm tied", "gmm diag", "gmm spherical", "deep mixture")
+DEEP = ("vae normal", "vae bernoulli")
 REFUSED = {
-    ("vae normal", "exact-em"): "AmortizedVI",
-    ("vae bernoulli", "exact-em"): "AmortizedVI",
-    ("vae normal", "amortized, q exact"): "posteriors.Amortized",
-    ("vae bernoulli", "amortized, q exact"): "posteriors.Amortized",
+    **{(name, "exact-em"): "AmortizedVI" for name in DEEP},
+    **{(name, f"{who}, q exact"): "posteriors.Amortized" for name in DEEP for who in ("amortized", "monte-carlo-em")},
+    **{(name, "reweighted, q exact"): "AmortizedVI" for name in MODELS},
+    **{(name, "monte-carlo-em, hmc"): "sampler='importance', ReweightedWakeSleep, or ExactEM" for name in FINITE},
 }
 
 

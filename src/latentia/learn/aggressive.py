@@ -85,6 +85,9 @@ class Aggressive(Around):
         for side in SIDES:
             with still(*self._held(side, model)):
                 handles[side] = self.inner.init(model, batches)
+        shared = {name: value for name, value in handles["both"].handles.items() if torch.is_tensor(value)}
+        for side in SIDES:  # the weight of the KL belongs to the step, whoever makes it
+            handles[side].handles |= shared
         numbers: dict[str, Any] = {"aggressive": True, "inner": 0, "previous": None, "moves": 0, "inner_steps": 0}
         numbers |= {"capped": 0, "information": None, "ceiling": None, "ended": None}
         return State(tensors={"gained": torch.zeros((), device=batches.device)}, numbers=numbers, handles=handles)

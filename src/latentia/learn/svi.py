@@ -69,6 +69,7 @@ class SVI(Around):
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
         batch, table = next(batches), state.handles["rows"]
         numbers = table.get(batch)
+        state.handles["kl_weight"].fill_(self.objective.weight_at(state.step))
         raw = self._tighten(model, batch, state, numbers)
         table.put(batch, torch.cat([raw, numbers[:, raw.shape[1] :]], 1))
         many = processes_of(batches).many
