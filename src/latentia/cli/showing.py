@@ -94,9 +94,10 @@ class Live:
 def progress_line(progress: "Progress") -> str:
     """epoch, bound with its named parts, held-out bound, rows per second, time left."""
     parts = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in progress.parts.items())
+    bound = "no bound" if progress.bound is None else f"bound {progress.bound:.2f} nats/row"
     held_out = "" if progress.held_out is None else f" · held out {progress.held_out:.2f}"
     return (
-        f"epoch {progress.epoch}/{progress.epochs} · bound {progress.bound:.2f} nats/row"
+        f"epoch {progress.epoch}/{progress.epochs} · {bound}"
         f"{f' ({parts})' if parts else ''}{held_out} · {progress.rows_per_second:,.0f} rows/s · "
         f"{duration(progress.seconds_left)} left"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError, ProcessError, RunError, UserError
+from ..families.columns import n_columns
 from ..fitted import close_failed_run, read_seed
 from ..learn import fit
 from ..processes import current
@@ -31,7 +32,8 @@ class Printing:
     def _line(self, now: Any) -> None:
         if now.epoch_ended:
             held_out = "" if now.held_out is None else f", held out {now.held_out:.3f}"
-            print(f"epoch {now.epoch}/{now.epochs}: bound {now.bound:.3f} nats per row{held_out}")
+            bound = "no bound" if now.bound is None else f"bound {now.bound:.3f} nats per row"
+            print(f"epoch {now.epoch}/{now.epochs}: {bound}{held_out}")
 
 
 def learn(
@@ -133,7 +135,9 @@ def finish(estimator: Any) -> None:
             module.double()
     estimator.history_ = estimator.fit_.history
     estimator.n_iter_ = max(1, estimator.fit_.epochs)
-    estimator._n_features_out = int(np.prod(estimator.model_.latent_shape, dtype=int)) or 1
+    model = estimator.model_
+    columns = n_columns(model.prior()) if hasattr(model, "prior") else int(np.prod(model.latent_shape, dtype=int))
+    estimator._n_features_out = columns or 1
 
 
 def new_seed(random_state: Any) -> int:

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from ..batch import Batch, Batches
 from ..bounds import Bound, Terms
+from ..bounds.evaluate import held_out_bound
+from ..errors import NonFiniteError
+from .guard import explain
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Info:
 
     Arguments:
         bound: the true bound, not the objective, of each row of the step, nats, `(n,)`; or one entry, the weighted
-            mean over all rows, where a step is a whole pass.
+            mean over all rows, where a step is a whole pass; None of a learner that has no bound.
         parts: the same for each named part.
         weight: of each entry, `(n,)`; None is one each.
         loss: the scalar that was descended, 0-dimensional; None for a closed-form step.
@@ -46,7 +49,7 @@ class Info:
         status: why, in a sentence, when done.
     """
 
-    bound: Tensor
+    bound: Tensor | None
     parts: Mapping[str, Tensor]
     weight: Tensor | None
     loss: Tensor | None
@@ -75,6 +78,7 @@ class Learner(ABC):
     posterior: nn.Module
     bound: Bound
     name: str
+    has_bound: bool = True  # on log p(x); without one there is nothing to stop early by
     dtype: torch.dtype = torch.float32  # of the parameters and the data while learning
     can_be_captured: bool = False
 
@@ -89,6 +93,24 @@ class Learner(ABC):
     @abstractmethod
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
         """One move."""
+
+    def evaluate(self, model: Any, batches: Batches, state: State, seed: int) -> dict[str, float]:
+        """What held-out rows say, by name: "bound" first, nats per row, of a learner that has one."""
+        return held_out_bound(model, self.posterior, self.bound, batches, seed)
+
+    def finish(self, model: Any, state: State, history: list[dict[str, Any]]) -> str:
+        """Leave the model as it is to be used; sentences for the fit's status."""
+        objective = getattr(self, "objective", None)
+        return "" if objective is None else objective.status(state.step)
+
+    def failed(self, model: Any, batches: Batches, state: State) -> NonFiniteError:
+        """What to say where an epoch's numbers are not finite."""
+        batch = next(iter(batches.in_order()))
+        return NonFiniteError(explain(model, self.posterior, self.bound, batch, state.step - 1))
+
+    def columns(self, state: State) -> dict[str, float]:
+        """Numbers of the learner's own that are worth a column in the history, at the end of an epoch."""
+        return {}
 
     def snapshot(self, state: State) -> State:
         """The state with all that lives in `handles` written into `tensors` and `numbers`."""

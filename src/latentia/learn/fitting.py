@@ -89,6 +89,11 @@ def fit(
         None if validation is None else _on(where, validation, noise_seed=seed, **{**options, "batch_size": 1024})
     )
     folder = None if checkpoints is None else Path(checkpoints)
+    if patience is not None and not learner.has_bound:
+        raise ParameterError(
+            f"patience={patience} needs a held-out bound, and a learner without a bound has none. Leave patience out, and end "
+            "with max_epochs, max_steps or max_time."
+        )
     limits = Limits(max_epochs, max_steps, max_time, patience, restore_best, folder, checkpoint_every)
     autocast = precision == "bfloat16"
     n_steps = min(limits.max_epochs * batches.per_epoch, limits.max_steps or 2**62)

@@ -12,7 +12,7 @@ class Progress:
 
     Arguments:
         step, epoch: done so far; `epochs` is the most there will be.
-        bound, parts: mean over the running epoch, nats per row.
+        bound, parts: mean over the running epoch, nats per row; bound is None of a learner that has none.
         held_out: the last held-out bound, nats per row; None before the first.
         rows_per_second: of learning, since the fit began or was resumed.
         seconds_left: at this speed, if nothing stops it earlier.
@@ -22,7 +22,7 @@ class Progress:
     step: int
     epoch: int
     epochs: int
-    bound: float
+    bound: float | None
     parts: dict[str, float]
     held_out: float | None
     rows_per_second: float

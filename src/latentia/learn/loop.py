@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from .._version import __version__
 from ..batch import Batches
-from ..bounds.evaluate import held_out_bound
 from ..errors import NonFiniteError
 from ..fitted import Fit, load_modules, module_tensors
 from ..processes import processes_of
@@ -21,7 +20,7 @@ from ..randomness import Stream
 from .accord import Accord, draws_by_itself, share_batch_norms
 from .base import Info, Learner, State
 from .checkpoints import Checkpoint, named, of_rank, save_checkpoint, shared_checkpoint, under
-from .guard import explain, out_of_memory
+from .guard import out_of_memory
 from .limits import Limits, Progress
 from .profile import Profile
 from .stopping import EarlyStopping, Signals
@@ -160,11 +159,12 @@ class Loop:
         self.sums.add_up(self.processes)
         share_batch_norms(self.processes, self.model, self.posterior)
         bound, parts = self.sums.means()
-        if not isfinite(bound) and self.batches.device.type != "cpu":
-            self._fail(self._late_failure())
+        means = {"bound": bound, **parts} if self.learner.has_bound else parts
+        if self.batches.device.type != "cpu" and not all(map(isfinite, means.values())):
+            self._fail(self.learner.failed(self.model, self.batches, self.state))
         common = {"step": self.state.step, "epoch": epoch}
         times = {"rows_per_second": self.speed, "seconds": self.elapsed}
-        self.history.append({**common, "split": "train", "bound": bound, **parts, **self._settings(), **times})
+        self.history.append({**common, "split": "train", **means, **self._settings(), **times})
         if self.validation is not None:
             self._evaluate(common)
         answers = [self._call(callback) for callback in self.callbacks]
@@ -192,14 +192,16 @@ class Loop:
             out["kl_weight"] = objective.weight_at(self.state.step - 1)
         if schedule is not None and schedule.moves:
             out["learning_rate"] = self.learner.learning_rate * schedule(self.state.step - 1)  # type: ignore[attr-defined]
-        return out
+        return out | self.learner.columns(self.state)
 
     def _evaluate(self, common: dict[str, Any]) -> None:
         assert self.validation is not None
         with self.stream.outside():
-            means = held_out_bound(self.model, self.posterior, self.learner.bound, self.validation, self.seed)
-        self.held_out = means["bound"]
+            means = self.learner.evaluate(self.model, self.validation, self.state, self.seed)
         self.history.append({**common, "split": "validation", **means, "seconds": self.elapsed})
+        if not self.learner.has_bound:
+            return
+        self.held_out = means["bound"]
         if self.stopping.update(means["bound"], self.state.step) and self.limits.restore_best:
             tensors = module_tensors(self.model, self.posterior)
             self.best = {name: value.detach().clone() for name, value in tensors.items()}
@@ -220,7 +222,8 @@ class Loop:
             seconds = min(seconds, self.limits.max_time - self.elapsed)
         epoch = min(self.batches.epoch + (not epoch_ended), self.limits.max_epochs)
         step, epochs = self.state.step, self.limits.max_epochs
-        report = Progress(step, epoch, epochs, bound, parts, self.held_out, self.speed, max(0.0, seconds), epoch_ended)
+        told = bound if self.learner.has_bound else None
+        report = Progress(step, epoch, epochs, told, parts, self.held_out, self.speed, max(0.0, seconds), epoch_ended)
         with self.stream.outside():
             self.progress(report)
 
@@ -239,18 +242,12 @@ class Loop:
         if self.best is not None:
             load_modules(self.best, self.model, self.posterior, Path("memory"))
             self.status += f" The weights are those of the best held-out bound, at step {self.stopping.best_step}."
-        objective = getattr(self.learner, "objective", None)
-        if objective is not None:
-            self.status = f"{self.status} {objective.status(self.state.step)}".strip()
+        self.status = f"{self.status} {self.learner.finish(self.model, self.state, self.history)}".strip()
 
     def _fail(self, error: NonFiniteError) -> None:
         if self.best is not None:
             load_modules(self.best, self.model, self.posterior, Path("memory"))
         self.status = str(error)
-
-    def _late_failure(self) -> NonFiniteError:
-        batch = next(iter(self.batches.in_order()))
-        return NonFiniteError(explain(self.model, self.posterior, self.learner.bound, batch, self.state.step - 1))
 
     def _fit(self) -> Fit:
         self.model.eval()

@@ -85,5 +85,7 @@ class Sums:
 def _as_rows(item: "Tensor | Info") -> Tensor:
     if isinstance(item, Tensor):
         return item
-    weight = torch.ones_like(item.bound) if item.weight is None else item.weight
-    return torch.stack([item.bound, *item.parts.values(), weight]).double()
+    parts = list(item.parts.values())
+    bound = torch.zeros_like(parts[0]) if item.bound is None else item.bound
+    weight = torch.ones_like(bound) if item.weight is None else item.weight
+    return torch.stack([bound, *parts, weight]).double()

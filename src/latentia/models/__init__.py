@@ -5,6 +5,7 @@ from .bayesian_mixture import BayesianGaussianMixture
 from .decoder import Decoder, LabelDecoder, LinearDecoder
 from .factor import FactorAnalysis, ProbabilisticPCA
 from .finite import FiniteLatentModel
+from .generator import Generator, with_noise
 from .latent_variable import LatentVariableModel
 from .logistic import LogisticPCA
 from .mixture import GaussianMixture
@@ -19,6 +20,7 @@ __all__ = [
     "FamilyPrior",
     "FiniteLatentModel",
     "GaussianMixture",
+    "Generator",
     "LabelDecoder",
     "LatentVariableModel",
     "LinearDecoder",
@@ -29,4 +31,5 @@ __all__ = [
     "ProbabilisticPCA",
     "StandardNormal",
     "VampPrior",
+    "with_noise",
 ]

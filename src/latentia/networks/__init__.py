@@ -2,17 +2,22 @@
 
 from .activations import ACTIVATIONS, activation
 from .conv import ConvDecoder, ConvEncoder
+from .critics import ConvCritic, Critic
 from .lstm import LSTMDecoder, LSTMEncoder
 from .mlp import MLP
 from .one_hot import OneHot
 from .tokens import SequenceDecoder, WordDropout
 from .transformer import TransformerDecoder, TransformerEncoder
+from .upwards import ConvGenerator
 
 __all__ = [
     "ACTIVATIONS",
     "MLP",
+    "ConvCritic",
     "ConvDecoder",
     "ConvEncoder",
+    "ConvGenerator",
+    "Critic",
     "LSTMDecoder",
     "LSTMEncoder",
     "OneHot",

@@ -35,7 +35,7 @@ class ConvEncoder(nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        self.height, self.width, self.depth = _parts(image_shape)
+        self.height, self.width, self.depth = parts(image_shape)
         first, second = channels
         flat = second * _grid(self.height) * _grid(self.width)
         self.layers = nn.Sequential(
@@ -77,7 +77,7 @@ class ConvDecoder(nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        self.height, self.width, self.depth = _parts(image_shape)
+        self.height, self.width, self.depth = parts(image_shape)
         self.n_raw = n_raw
         first, second = channels
         self.grid = (_grid(self.height), _grid(self.width))
@@ -112,6 +112,7 @@ class PixelBias(nn.Module):
         return x + self.bias
 
 
-def _parts(image_shape: Sequence[int]) -> tuple[int, int, int]:
+def parts(image_shape: Sequence[int]) -> tuple[int, int, int]:
+    """(height, width, channels) of a shape with or without channels."""
     height, width, depth = (*image_shape, 1)[:3]
     return int(height), int(width), int(depth)

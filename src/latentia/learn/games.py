@@ -1,0 +1,100 @@
+"""The games that a generator and a critic play: what each loses, from the critic's scores of rows and of samples."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+from ..errors import choose
+
+Scored = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Game:
+    """What the critic and the generator lose, pack by pack.
+
+    Arguments:
+        name: of the game.
+        critic: `critic(real, fake) -> (packs,)`, from the critic's scores of packs of rows and of samples.
+        generator: `generator(real, fake) -> (packs,)`, the same for the generator.
+        source: where it was published.
+        needs_real: whether the generator's loss depends on the scores of the rows.
+    """
+
+    name: str
+    critic: Scored
+    generator: Scored
+    source: str
+    needs_real: bool = False
+
+
+def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(-real) + softplus(fake)
+
+
+GAMES = {
+    game.name: game
+    for game in (
+        Game(
+            "non-saturating",
+            _cross_entropy,
+            lambda real, fake: softplus(-fake),
+            "Goodfellow et al., 2014, section 3",
+        ),
+        Game("minimax", _cross_entropy, lambda real, fake: -softplus(fake), "Goodfellow et al., 2014, equation 1"),
+        Game(
+            "wasserstein", lambda real, fake: fake - real, lambda real, fake: -fake, "Arjovsky et al., 2017, equation 2"
+        ),
+        Game(
+            "hinge",
+            lambda real, fake: relu(1 - real) + relu(1 + fake),
+            lambda real, fake: -fake,
+            "Lim and Ye, 2017, equations 12 and 13",
+        ),
+        Game(
+            "least-squares",
+            lambda real, fake: 0.5 * ((real - 1).square() + fake.square()),
+            lambda real, fake: 0.5 * (fake - 1).square(),
+            "Mao et al., 2017, equation 9",
+        ),
+        Game(
+            "relativistic",
+            lambda real, fake: softplus(fake - real),
+            lambda real, fake: softplus(real - fake),
+            "Jolicoeur-Martineau, 2019; Huang et al., 2024, equation 2",
+            needs_real=True,
+        ),
+    )
+}
+
+
+def game(name: str) -> Game:
+    """The game of that name.
+
+    >>> game("hinge").critic(torch.tensor([2.0]), torch.tensor([0.0]))
+    tensor([1.])
+    """
+    return GAMES[choose("objective", name, tuple(GAMES))]
+
+
+def packed(x: Tensor, pack: int) -> Tensor:
+    """`pack` rows side by side as one, `(rows / pack, pack x first axis, *rest)`.
+
+    Source: Lin et al., "PacGAN", 2018, section 3.
+
+    >>> packed(torch.arange(8.0).reshape(4, 2), 2).tolist()
+    [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]
+    """
+    return x if pack == 1 else x.reshape(x.shape[0] // pack, pack * x.shape[1], *x.shape[2:])
+
+
+def told_apart(real: Tensor, fake: Tensor) -> Tensor:
+    """Share of pairs in which the critic scores the row above the sample, ties counting half: 0.5 is a guess.
+
+    >>> told_apart(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 0.0]))
+    tensor(0.7500)
+    """
+    gap = real.unsqueeze(1) - fake.unsqueeze(0)
+    return (0.5 * (gap.sign() + 1)).mean()
