@@ -38,6 +38,7 @@ FLOORS = {
     "learn": 7,
     "data": 7,
     "evidence": 8,
+    "testing": 9,
     "estimators": 9,
     "explore": 10,
     "report": 11,

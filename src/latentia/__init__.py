@@ -27,6 +27,7 @@ _PACKAGES = (
     "evidence",
     "data",
     "estimators",
+    "testing",
 )
 
 __all__ = ["__version__", *_HOMES, *_PACKAGES]

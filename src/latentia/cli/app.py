@@ -204,13 +204,33 @@ def quality(
     seed: Seed = 0,
     drop: Names = None,
     label: Label = None,
-    split: Annotated[str, typer.Option("--split", help="train, valid or test; auto: test where there is one.")] = "auto",
+    split: Annotated[
+        str, typer.Option("--split", help="train, valid or test; auto: test where there is one.")
+    ] = "auto",
     json: Json = False,
 ) -> int:
     """Samples of a run beside DATA: Frechet and kernel distance, precision, recall, density, coverage."""
     from .quality_command import run_quality
 
     return run_quality(run, source, {"drop": drop or [], "label": label, "split": split}, features, n, k, seed, json)
+
+
+@app.command()
+def certify(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A run folder; without it, the models that ship.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of certificate.html and .json; RUN's own.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A claim to put to the proof; may be repeated.")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> int:
+    """Put a model to the proof: masses, gradients, shapes, orders, calibration. Exit code 3 where a claim fails."""
+    from .certify_command import run_certify
+
+    return run_certify(run, out, only or [], seed, json)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from .ais import Bracket, annealed, bidirectional
 from .calibration import Calibration, calibrate
+from .certifying import Certificate, Check, certify
 from .correlation import Decomposition, Holes, decompose, prior_holes, stratified_log_weights
 from .coverage import Neighbourhood, neighbourhood
 from .diagnostics import Units, active_units
@@ -18,6 +19,8 @@ __all__ = [
     "DCI",
     "Bracket",
     "Calibration",
+    "Certificate",
+    "Check",
     "Decomposition",
     "Disentanglement",
     "Features",
@@ -33,6 +36,7 @@ __all__ = [
     "annealed",
     "bidirectional",
     "calibrate",
+    "certify",
     "dci",
     "decompose",
     "disentanglement",
