@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-QUICK = ("evidence.py", "em.py", "speed/run.py", "speed/whole.py")
-LONG = ("static_mnist.py",)
+QUICK = ("evidence.py", "em.py", "speed/run.py", "speed/whole.py", "speed/memory.py", "speed/processes.py")
+LONG = ("speed/quality.py", "larger_than_memory.py", "static_mnist.py")
 
 
 def main() -> None:
