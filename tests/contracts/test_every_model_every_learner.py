@@ -85,7 +85,7 @@ def encoder(model: Model) -> Amortized:
     return q
 
 
-RATE = {"learning_rate": 0.01}
+RATE: dict[str, Any] = {"learning_rate": 0.01}
 LEARNERS: dict[str, Callable[[Model], Learner]] = {
     "amortized": amortized,
     "amortized, q exact": lambda model: AmortizedVI(Exact(), learning_rate=0.01),

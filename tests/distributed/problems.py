@@ -16,7 +16,18 @@ from torch import Tensor, nn
 import latentia
 from latentia import evidence, families
 from latentia.conditional import Conditional
-from latentia.learn import AmortizedVI, ExactEM, Objective, Schedule
+from latentia.learn import (
+    SVI,
+    Aggressive,
+    AmortizedVI,
+    ExactEM,
+    MonteCarloEM,
+    Objective,
+    ReweightedWakeSleep,
+    Schedule,
+    SemiAmortizedVI,
+    WakeSleep,
+)
 from latentia.models import (
     CategoricalPrior,
     FiniteLatentModel,
@@ -26,7 +37,7 @@ from latentia.models import (
     StandardNormal,
 )
 from latentia.networks import MLP, OneHot
-from latentia.posteriors import Amortized, Exact
+from latentia.posteriors import Amortized, Exact, Local
 from latentia.processes import joined
 
 RNG = np.random.default_rng(0)
@@ -49,6 +60,18 @@ def fit_vae(learner: dict[str, Any] | None = None, family: Any = None, x: Any = 
     model, q = vae(family, x.shape[1], middle)
     given = {"max_epochs": 3, "batch_size": 16, "seed": 3, "device": "cpu", **options}
     return outcome(latentia.fit(model, AmortizedVI(q, **(learner or {})), x, **given))
+
+
+def fit_by(make: Callable[[Any], Any], **options: Any) -> Tensors:
+    """Another learner than the amortised one, on bits."""
+    model, q = vae()
+    x = options.pop("x", BITS)
+    given = {"max_epochs": 9, "max_steps": 8, "batch_size": 16, "seed": 3, "device": "cpu", **options}
+    return outcome(latentia.fit(model, make(q), x, **given))
+
+
+def svi(_: Any) -> SVI:
+    return SVI(Local(families.Normal((2,)), n_steps=5), row_steps=2)
 
 
 def fit_em(model: Any, **options: Any) -> Tensors:
@@ -102,6 +125,16 @@ PROBLEMS: dict[str, Callable[[], Tensors]] = {
         x=BITS[:31], batch_size=2, max_epochs=1
     ),  # with three processes, rows lent at no weight
     "recorded": lambda: fit_vae({"execution": "recorded"}, batch_size=48, max_epochs=102),
+    "svi": lambda: fit_by(svi, validation=BITS[:20]),
+    "svi, a batch of two": lambda: fit_by(svi, x=BITS[:31], batch_size=2, max_steps=20),
+    "semi-amortized": lambda: fit_by(lambda q: SemiAmortizedVI(q, n_steps=2)),
+    "aggressive": lambda: fit_by(
+        lambda q: Aggressive(q, window=2, max_inner=4, mi_every=1, mi_tolerance=9.0, mi_rows=40), max_steps=20
+    ),
+    "wake-sleep": lambda: fit_by(WakeSleep),
+    "reweighted": lambda: fit_by(lambda q: ReweightedWakeSleep(q, n_samples=3, fit="both")),
+    "importance resampling": lambda: fit_by(lambda q: MonteCarloEM(q, n_samples=2, n_proposals=6)),
+    "hmc": lambda: fit_by(lambda q: MonteCarloEM(q, sampler="hmc", n_samples=2, n_moves=2, n_leapfrog=1), max_steps=4),
     "mixture": lambda: fit_em(GaussianMixture(5, 3)),
     "two starts": lambda: fit_em(GaussianMixture(5, 3, covariance="diag"), n_starts=2),
     "finite latent": finite_latent,
