@@ -9,6 +9,7 @@ _HOMES = {
     "ProbabilisticPCA": "estimators",
     "FactorAnalysis": "estimators",
     "GaussianMixture": "estimators",
+    "BayesianGaussianMixture": "estimators",
     "LinearAutoencoder": "estimators",
     "LogisticPCA": "estimators",
     "Autoencoder": "estimators",

@@ -243,8 +243,8 @@ def held_out(estimator: Any, data: Dataset) -> tuple[str, Any, Any]:
 def evidence_of(estimator: Any, rows: Any, weight: Any, samples: int, console: Console) -> list[tuple[str, Estimate]]:
     """The evidence that the model allows: exact, or ELBO and importance-weighted."""
     try:
-        if estimator._default_evidence == "exact":
-            return [("log p(x)", estimator.evidence(rows, "exact", sample_weight=weight))]
+        if estimator._default_evidence in ("exact", "predictive"):
+            return [("log p(x)", estimator.evidence(rows, "auto", sample_weight=weight))]
         return [
             ("ELBO", estimator.evidence(rows, "elbo", min(64, samples), sample_weight=weight)),
             ("IW log p(x)", estimator.evidence(rows, "importance", samples, sample_weight=weight)),

@@ -14,6 +14,7 @@ MODELS = {
     "ppca": "ProbabilisticPCA",
     "fa": "FactorAnalysis",
     "gmm": "GaussianMixture",
+    "bgmm": "BayesianGaussianMixture",
 }
 
 
@@ -58,7 +59,12 @@ OPTIONS = (
     Option("n_samples", int, "Draws of z per row while learning."),
     Option("kl_weight", float, "Weight of the KL in the objective; reports carry the true bound."),
     Option("kl_warm_up", int, "Steps in which the KL weight rises from 0."),
-    Option("covariance", str, "full, tied, diag, spherical."),
+    Option("covariance", str, "full, tied, diag, spherical; of bgmm: unit or full."),
+    Option("prior_scale", float, "Standard deviation of the means of a bgmm of unit variance."),
+    Option("learn_prior", bool, "Move prior-scale to where the bound is highest."),
+    Option("weight_concentration", float, "Of the Dirichlet over the weights of a bgmm; below 1 it prefers few."),
+    Option("mean_precision", float, "How many rows the prior's knowledge of a mean is worth (bgmm)."),
+    Option("degrees_of_freedom", float, "Of the Wishart over the precisions of a bgmm."),
     Option("regulariser", float, "Strength of the covariances' prior, in pseudo-rows."),
     Option("start", str, "k-means or random."),
     Option("n_init", int, "Starts of EM, of which the best is kept."),

@@ -34,7 +34,8 @@ def _finite(value: Any) -> Any:
 def estimate_table(rows: Sequence[tuple[str, "Estimate"]], n_cells: int | None, title: str = "") -> Table:
     """Evidence with kinds, Monte Carlo errors and errors over rows; bits per dimension where `n_cells` is given."""
     table = Table(title=title or None, title_justify="left")
-    for column in ("what", "nats per row", "MC error", "row error", "samples"):
+    scope = rows[0][1].scope if rows else "row"
+    for column in ("what", f"nats per {scope}", "MC error", "row error", "samples"):
         table.add_column(column, justify="left" if column == "what" else "right")
     if n_cells:
         table.add_column("bits/dim", justify="right")
@@ -43,7 +44,7 @@ def estimate_table(rows: Sequence[tuple[str, "Estimate"]], n_cells: int | None, 
             name,
             f"{SIGN[estimate.kind]} {estimate.mean:.3f}",
             mc_error(estimate),
-            f"± {estimate.row_error:.3f}",
+            f"± {estimate.row_error:.3f}" if estimate.n_rows > 1 else "none",
             str(estimate.n_samples or estimate.method),
         ]
         table.add_row(*cells, *([f"{estimate.bits_per_dimension(n_cells):.4f}"] if n_cells else []))

@@ -78,7 +78,7 @@ def run_score(
         estimate_table(
             [(f"log p(x), {estimate.method}", estimate)],
             cells,
-            f"Nats per row, on {size(data)[0]:,} rows of {data.name}",
+            f"Nats per {estimate.scope}, on {size(data)[0]:,} rows of {data.name}",
         )
     )
     if estimate.warning:

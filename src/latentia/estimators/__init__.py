@@ -1,6 +1,7 @@
 """scikit-learn style estimators: thin facades over models, learners and evidence."""
 
 from .autoencoder import Autoencoder
+from .bayesian_mixture import BayesianGaussianMixture
 from .checks import EXPECTED_FAILED_CHECKS
 from .denoising import DenoisingAutoencoder
 from .linear import FactorAnalysis, ProbabilisticPCA
@@ -15,6 +16,7 @@ __all__ = [
     "ESTIMATORS",
     "EXPECTED_FAILED_CHECKS",
     "VAE",
+    "BayesianGaussianMixture",
     "Autoencoder",
     "DenoisingAutoencoder",
     "FactorAnalysis",

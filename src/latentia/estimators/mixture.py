@@ -14,6 +14,11 @@ from .closed_form import ClosedFormEstimator
 from .plan import Plan
 
 
+def responsibility_moments(q: Any) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the one-hot z, `(rows, K)` each."""
+    return q.probs, (q.probs * (1 - q.probs)).sqrt()
+
+
 class GaussianMixture(ClosedFormEstimator):
     """p(x) = sum_k w_k N(x; mean_k, covariance_k), learnt by exact EM.
 
@@ -73,7 +78,7 @@ class GaussianMixture(ClosedFormEstimator):
         return model, self._em(choose("start", self.start, ("k-means", "random")), self.n_init)
 
     def _moments(self, q: Any) -> tuple[Tensor, Tensor]:
-        return q.probs, (q.probs * (1 - q.probs)).sqrt()
+        return responsibility_moments(q)
 
     def _finish(self) -> None:
         super()._finish()

@@ -24,6 +24,7 @@ ESTIMATORS = {
     "ProbabilisticPCA": "linear",
     "FactorAnalysis": "linear",
     "GaussianMixture": "mixture",
+    "BayesianGaussianMixture": "bayesian_mixture",
     "LinearAutoencoder": "linear_autoencoder",
     "LogisticPCA": "logistic_pca",
     "Autoencoder": "autoencoder",

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..data import Shards
 from ..data.checks import check_rows
 from ..data.sources import Block
-from ..errors import DataError
+from ..errors import DataError, ParameterError
 from ..estimate import Estimate
 from ..evidence import Totals
 

@@ -13,6 +13,7 @@ from .known_factors import DCI, Disentanglement, dci, disentanglement, factor_va
 from .rate import RatePoint, rate_distortion, rate_distortion_curve
 from .gap import Gaps, gaps
 from .sample_quality import Measured, Quality, quality
+from .shared import predictive
 from .totals import Totals
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "kernel_distance",
     "mig",
     "neighbourhood",
+    "predictive",
     "prior_holes",
     "quality",
     "rate_distortion",

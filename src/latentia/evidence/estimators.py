@@ -22,6 +22,7 @@ from .rows import at_least_one, at_once, over_rows, require_density, rows_of, we
 from .running import LogMean, Mean, RowNumbers, exact_numbers
 from .saying import stated
 from .shared import elbo_of_all, exact_of_all, predictive, refuse_shared
+from .shared import elbo_of_all, exact_of_all, predictive, refuse_shared
 from .spending import spend
 
 METHODS = ("elbo", "importance", "annealed", "exact", "predictive")
@@ -166,10 +167,13 @@ def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any)
     choose("evidence", method, METHODS)
     if method == "annealed":
         refuse_shared(model, method)
+    if method == "annealed":
+        refuse_shared(model, method)
     if method in ("exact", "predictive"):
         options = {key: value for key, value in options.items() if key not in ("n_samples", "seed")}
     known: dict[str, tuple[Callable[..., Estimate], tuple[str, ...]]] = {
         "exact": (lambda model, _, data, **more: exact(model, data, **more), ()),
+        "predictive": (predictive, ()),
         "predictive": (predictive, ()),
         "elbo": (elbo, ("bound",)),
         "importance": (importance, ("proposal", "error")),

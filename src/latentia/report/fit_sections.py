@@ -14,6 +14,7 @@ MODELS = {
     "ProbabilisticPCA": "probabilistic PCA",
     "FactorAnalysis": "factor analysis",
     "GaussianMixture": "Gaussian mixture",
+    "BayesianGaussianMixture": "Bayesian Gaussian mixture",
 }
 
 

@@ -172,7 +172,8 @@ def components_section(view: View) -> Section:
     """Weight and mean of each component of a mixture."""
     estimator = view.estimator
     k = int(estimator._n_features_out)
-    weights = estimator.model_.prior().probs.detach().cpu().numpy()
+    weights = getattr(estimator, "weights_", None)
+    weights = estimator.model_.prior().probs.detach().cpu().numpy() if weights is None else weights
     assigned = np.bincount(estimator.predict(view.shown.x), minlength=k) / len(view.shown.x)
     means = estimator.inverse_transform(np.eye(k))
     order = np.argsort(-weights, kind="stable")[: MOST_STRIPS if view.image_shape else 40]

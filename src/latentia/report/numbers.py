@@ -12,7 +12,7 @@ from .view import Part, View
 
 MAX_ROWS = 2000
 MAX_CELLS = 10**8  # of all draws for all rows: about half a minute on one core
-N_SAMPLES = {"exact": 0, "elbo": 32, "importance": 128}
+N_SAMPLES = {"exact": 0, "predictive": 0, "elbo": 32, "importance": 128}
 SIGN = {"exact": "= ", "lower": "≥ ", "upper": "≤ "}
 KIND = {"exact": "exact", "lower": "lower bound", "upper": "upper bound"}
 NAMES = {"elbo": "ELBO", "importance": "importance-weighted", "exact": "exact"}
@@ -35,11 +35,12 @@ class Scored:
 
 def score(view: View) -> tuple[list[Scored], list[str]]:
     """Estimates of log p(x) that suit the model, and sentences about those that it refused."""
-    exact = view.estimator._default_evidence == "exact"
+    closed = view.estimator._default_evidence
+    exact = closed in ("exact", "predictive")
     out: list[Scored] = []
     refusals: list[str] = []
     for i, part in enumerate(view.parts):
-        methods = ("exact",) if exact else ("elbo", "importance") if i == 0 else ("elbo",)
+        methods = (closed,) if exact else ("elbo", "importance") if i == 0 else ("elbo",)
         part = _affordable(view, part, exact)
         for method in methods:
             try:
