@@ -6,6 +6,7 @@ from ._version import __version__
 
 _HOMES = {
     "VAE": "estimators",
+    "GAN": "estimators",
     "ProbabilisticPCA": "estimators",
     "FactorAnalysis": "estimators",
     "GaussianMixture": "estimators",

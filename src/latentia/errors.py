@@ -5,6 +5,7 @@
     │   ├── DataError        the data are not what the model or the format needs
     │   ├── ParameterError   an argument has a value that cannot be used
     │   ├── AbilityError     a model is asked for what it cannot do
+    │   │   └── NotOffered   ... by a method that it does not have
     │   ├── RunError         a run folder is missing, taken, newer or damaged
     │   ├── NonFiniteError   a loss stopped being a number
     │   ├── MemoryLimitError a step does not fit into the device's memory
@@ -33,6 +34,10 @@ class ParameterError(UserError, ValueError):
 
 class AbilityError(UserError, TypeError):
     """A model, posterior or bound is asked for something that it cannot do."""
+
+
+class NotOffered(AbilityError, AttributeError):
+    """A method that this kind of model cannot have; `hasattr` says no."""
 
 
 class RunError(UserError, OSError):

@@ -41,7 +41,16 @@ class Option:
 
 OPTIONS = (
     Option("n_latent", int, "Size of the latent z."),
-    Option("n_components", int, "Components of the mixture."),
+    Option("n_components", int, "Components of the mixture, or of a normal-mixture prior."),
+    Option(
+        "posterior",
+        str,
+        "Family of q(z|x): normal, full-normal, gamma, bernoulli, categorical, ...: `latentia families`.",
+    ),
+    Option("prior", str, "auto, vamp, normal-mixture, or a family."),
+    Option("n_pseudo_inputs", int, "Components of a vamp prior."),
+    Option("latent_categories", int, "Values of each categorical latent."),
+    Option("temperature", float, "Of relaxed and straight-through latents."),
     Option(
         "likelihood",
         str,
@@ -55,13 +64,21 @@ OPTIONS = (
     Option("hidden", str, "Sizes of the hidden layers, such as 256,256."),
     Option("activation", str, "relu, tanh, silu, gelu, elu, softplus, identity."),
     Option("learner", str, "amortized; exact-em; closed-form."),
-    Option("bound", str, "elbo or importance-weighted: what is ascended."),
+    Option("bound", str, "elbo, importance-weighted or renyi: what is ascended."),
+    Option("alpha", float, "Order of the Renyi bound."),
+    Option(
+        "gradient",
+        str,
+        "Of the bound by q: auto, pathwise, score, leave-one-out, nvil, disarm, vimco, sticking-the-landing, dreg, ...",
+    ),
     Option("n_samples", int, "Draws of z per row while learning."),
     Option("kl_weight", float, "Weight of the KL in the objective; reports carry the true bound."),
     Option("kl_warm_up", int, "Steps in which the KL weight rises from 0."),
     Option("covariance", str, "full, tied, diag, spherical; of bgmm: unit or full."),
     Option("prior_scale", float, "Standard deviation of the means of a bgmm of unit variance."),
-    Option("learn_prior", bool, "Move prior-scale to where the bound is highest."),
+    Option(
+        "learn_prior", bool, "Learn the prior's parameters: a family's as a prior of a vae, the prior-scale of a bgmm."
+    ),
     Option("weight_concentration", float, "Of the Dirichlet over the weights of a bgmm; below 1 it prefers few."),
     Option("mean_precision", float, "How many rows the prior's knowledge of a mean is worth (bgmm)."),
     Option("degrees_of_freedom", float, "Of the Wishart over the precisions of a bgmm."),

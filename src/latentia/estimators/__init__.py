@@ -4,6 +4,7 @@ from .autoencoder import Autoencoder
 from .bayesian_mixture import BayesianGaussianMixture
 from .checks import EXPECTED_FAILED_CHECKS
 from .denoising import DenoisingAutoencoder
+from .gan import GAN
 from .linear import FactorAnalysis, ProbabilisticPCA
 from .linear_autoencoder import LinearAutoencoder
 from .logistic_pca import LogisticPCA
@@ -15,6 +16,7 @@ from .vae import VAE
 __all__ = [
     "ESTIMATORS",
     "EXPECTED_FAILED_CHECKS",
+    "GAN",
     "VAE",
     "BayesianGaussianMixture",
     "Autoencoder",

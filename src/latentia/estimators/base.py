@@ -51,6 +51,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     dtype_: torch.dtype
     _n_features_out: int
     _default_evidence = "exact"
+    has_codes = True  # whether there is a q(z|x), and a z for each row
     _min_rows = 2
     _learnt: tuple[str, ...] = ()  # further learnt attributes that building the model needs
 
@@ -102,6 +103,9 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _prepare(self, given: Any) -> None:
         """Move the weights before learning begins, where there is something to begin with."""
+
+    def _read_more(self, folder: Path) -> None:
+        """Whatever else `save` wrote."""
 
     def _finish(self) -> None:
         finish(self)

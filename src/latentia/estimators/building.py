@@ -5,39 +5,66 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ..bounds import Elbo, ImportanceWeighted
+from ..bounds import Bound, Elbo, ImportanceWeighted, Renyi
 from ..errors import ParameterError, choose
+from ..families import Family
 from ..learn import AmortizedVI, Learner, Objective, Schedule
 from ..networks import MLP, ConvDecoder, ConvEncoder
-from ..posteriors import Posterior
+from ..posteriors import Amortized, Posterior
+from .latents import default_gradient
 
 NETWORKS = ("mlp", "conv")
 LEARNERS = ("amortized",)
-BOUNDS = {"elbo": Elbo, "importance-weighted": ImportanceWeighted}
+BOUNDS = ("elbo", "importance-weighted", "renyi")
 
 
 def make_networks(estimator: Any, n_features: int, n_raw: int, per_unit: int = 2) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder: x -> `per_unit` raw numbers for each latent unit, z -> `n_raw` per cell."""
+    n_latent = int(estimator.n_latent)
+    return networks_of_sizes(estimator, n_features, per_unit * n_latent, n_latent, n_raw * n_features)
+
+
+def networks_of_sizes(
+    estimator: Any, n_features: int, n_encoded: int, n_latent: int, n_decoded: int
+) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder: x -> `n_encoded` numbers, `n_latent` numbers -> `n_decoded`."""
     choose("network", estimator.network, NETWORKS)
-    n_latent, hidden = int(estimator.n_latent), tuple(estimator.hidden)
+    hidden = tuple(estimator.hidden)
     if estimator.network == "mlp":
-        encoder = MLP(n_features, per_unit * n_latent, hidden, estimator.activation)
-        return encoder, MLP(n_latent, n_raw * n_features, hidden[::-1], estimator.activation)
+        encoder = MLP(n_features, n_encoded, hidden, estimator.activation)
+        return encoder, MLP(n_latent, n_decoded, hidden[::-1], estimator.activation)
     shape = tuple(estimator.image_shape or getattr(estimator, "image_shape_", ()))
     if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
         raise ParameterError(
             f"network='conv' needs image_shape=(height, width[, channels]) of {n_features} pixels; "
             f"{shape or None} came. Give it, or use network='mlp'."
         )
+    if n_decoded % n_features:
+        raise ParameterError(
+            f"network='conv' gives each pixel numbers of its own and likelihood={estimator.likelihood!r} is one density of a "
+            "whole row. Use network='mlp'."
+        )
     options: dict[str, Any] = {"n_hidden": hidden[-1] if hidden else 256, "activation": estimator.activation}
-    encoder = ConvEncoder(shape, per_unit * n_latent, **options)
-    return encoder, ConvDecoder(n_latent, shape, n_raw, **options)
+    encoder = ConvEncoder(shape, n_encoded, **options)
+    return encoder, ConvDecoder(n_latent, shape, n_decoded // n_features, **options)
 
 
-def make_learner(estimator: Any, posterior: Posterior, n_rows: int) -> Learner:
+def make_bound(estimator: Any, posterior: Posterior, family: Family | None = None) -> Bound:
+    """The bound with its gradient; "auto" is the best that the posterior's family has for these samples."""
+    kind, gradient = choose("bound", estimator.bound, BOUNDS), getattr(estimator, "gradient", "auto")
+    if family is None and isinstance(posterior, Amortized):
+        family = posterior.encoder.family
+    if gradient == "auto" and family is not None:
+        gradient = default_gradient(family, kind, estimator.n_samples)
+    if kind == "renyi":
+        return Renyi(estimator.n_samples, estimator.alpha, gradient)
+    return (Elbo if kind == "elbo" else ImportanceWeighted)(estimator.n_samples, gradient=gradient)
+
+
+def make_learner(estimator: Any, posterior: Posterior, n_rows: int, family: Family | None = None) -> Learner:
     """The learner with its bound, objective, optimiser and schedule."""
     choose("learner", estimator.learner, LEARNERS)
-    bound = BOUNDS[choose("bound", estimator.bound, tuple(BOUNDS))](estimator.n_samples)
+    bound = make_bound(estimator, posterior, family)
     steps = estimator.max_epochs * -(-n_rows // estimator.batch_size)
     return AmortizedVI(
         posterior,

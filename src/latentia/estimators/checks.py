@@ -18,6 +18,7 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
         "check_sample_weight_equivalence_on_dense_data": _WEIGHTS,
         "check_sample_weights_equivalence_on_dense_data": _WEIGHTS,
     },
+    "GAN": {},
     "LinearAutoencoder": {},
     "LogisticPCA": {},
     "ProbabilisticPCA": {},

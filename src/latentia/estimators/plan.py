@@ -11,16 +11,27 @@ import torch
 
 from ..binarise import Binarise
 from ..errors import DataError, ParameterError, choose
-from ..families import FAMILIES, TABLE, Categorical, Family, Normal, RowFamily, first_cell, row_of
+from ..families import (
+    FAMILIES,
+    TABLE,
+    Categorical,
+    DiscretisedLogisticMixture,
+    Family,
+    Normal,
+    family,
+    first_cell,
+    row_of,
+)
 from ..scaling import Scaling
 from .facts import ArrayFacts, Facts, as_facts
 
-OF_CELLS = {
-    row.name: row.support for row in TABLE if "likelihood" in row.stands and not issubclass(row.family, RowFamily)
-}
-LIKELIHOODS = ("auto", *(name for name, support in OF_CELLS.items() if support != "levels"))
-ON_THE_LINE = tuple(name for name in LIKELIHOODS if OF_CELLS.get(name) == "real")  # any loc and scale will do
-WHOLE = ("coins", "counts", "categories")
+SUPPORTS = {row.name: row.support for row in TABLE if "likelihood" in row.stands}
+LIKELIHOODS = ("auto", *SUPPORTS)
+ON_THE_LINE = tuple(
+    name for name, support in SUPPORTS.items() if support in ("real", "rows")
+)  # any loc and scale will do
+WHOLE = ("coins", "counts", "categories", "levels")
+FLOW_CONTEXT = 32  # raw numbers that a network gives a flow's maps
 SCALES = ("auto", "none", "standard", "unit")
 FLOOR = 0.01  # least noise scale, as a share of the columns' standard deviation
 DENSITIES = ("normal", "continuous-bernoulli")
@@ -50,7 +61,7 @@ class Plan:
     @property
     def is_probability(self) -> bool:
         """Whether log p(x) is the log of a probability (of whole numbers), so that bits per dimension mean something."""
-        return self.scaling.levels is not None or OF_CELLS.get(self.likelihood) in WHOLE
+        return self.scaling.levels is not None or SUPPORTS.get(self.likelihood) in WHOLE
 
     def family(self, n_features: int, noise: float | str, n_categories: int = 2) -> Family:
         """The family of the likelihood, for rows of `n_features` cells; noise "auto" is one scale for grey levels."""
@@ -60,7 +71,20 @@ class Plan:
             return Normal((n_features,), scale=noise, floor=self.floor)
         if self.likelihood == "categorical":
             return Categorical((n_features,), n_categories)
-        return FAMILIES[self.likelihood]((n_features,))
+        if self.likelihood == "discretised-logistic-mixture":
+            return DiscretisedLogisticMixture((n_features,), high=max(1, n_categories - 1))
+        options = {"n_context": FLOW_CONTEXT} if self.likelihood.endswith("-flow") else {}
+        return family(self.likelihood, (n_features,), **options)
+
+    @property
+    def by_row(self) -> bool:
+        """Whether the likelihood is one density of a whole row."""
+        return SUPPORTS[self.likelihood] in ("rows", "simplex", "sphere")
+
+    @property
+    def counts_levels(self) -> bool:
+        """Whether the family must be told how many values a cell has."""
+        return self.likelihood in ("categorical", "discretised-logistic-mixture")
 
 
 def column_kind(x: np.ndarray | Facts) -> str:

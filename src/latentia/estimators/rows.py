@@ -13,6 +13,7 @@ from ..data import Shards
 from ..data.checks import check_rows
 from ..errors import DataError
 from ..processes import alone, current
+from ..randomness import row_noise
 
 CHUNK = 4096
 
@@ -72,7 +73,8 @@ def posterior_moments(estimator: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     with evaluating(estimator.model_, estimator.posterior_):
         for rows in x.split(CHUNK):
             q = estimator.posterior_(Batch(rows, torch.arange(len(rows), device=rows.device)), estimator.model_)
-            mean, sd = estimator._moments(q)
+            with row_noise(rows, 0):
+                mean, sd = estimator._moments(q)
             means.append(mean.flatten(1))
             sds.append(sd.flatten(1))
     return torch.cat(means), torch.cat(sds)

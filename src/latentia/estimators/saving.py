@@ -30,6 +30,7 @@ ESTIMATORS = {
     "Autoencoder": "autoencoder",
     "DenoisingAutoencoder": "denoising",
     "TextVAE": "text",
+    "GAN": "gan",
 }
 
 
@@ -73,6 +74,7 @@ def load(path: str | Path) -> LatentEstimator:
     try:
         tensors = read_tensors(folder / "weights.safetensors")
         _rebuild(estimator, record, tensors, folder)
+        estimator._read_more(folder)
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{folder / 'run.json'} is damaged ({error!r}). Restore it from a copy, or fit again.") from None
     return estimator

@@ -8,24 +8,33 @@ import torch
 
 from ..binarise import Binarise
 from ..conditional import Conditional
-from ..errors import ParameterError
-from ..families import Normal
+from ..families import DiscretisedLogisticMixture
 from ..learn import Learner
-from ..models import LatentVariableModel, Model, StandardNormal
-from ..posteriors import Amortized
+from ..models import LatentVariableModel, Model, VampPrior
+from ..networks.centred import Centred
+from ..posteriors import Amortized, Borrowed, Posterior
 from .base import LatentEstimator
-from .building import make_learner, make_networks
+from .building import make_learner, networks_of_sizes
 from .facts import Facts, as_facts
+from .latents import make_latent, make_prior, pseudo_inputs, refuse_sharing
 from .plan import Plan, check_support, make_binarise, make_plan
 
 
 class VAE(LatentEstimator):
-    """Variational autoencoder: p(x, z) = N(z; 0, I) p(x|z), learnt with an encoder q(z|x).
+    """Variational autoencoder: p(x, z) = p(z) p(x|z), learnt with an encoder q(z|x); by default p(z) = N(z; 0, I).
 
     Arguments:
-        n_latent: size of z.
-        likelihood: "auto" (from what the columns hold), "normal", "bernoulli", "continuous-bernoulli", "categorical",
-            or "cross-entropy" (a reconstruction error, without evidence).
+        n_latent: size of z; of categories the number of groups.
+        posterior: family of q(z|x): "normal", "full-normal", "gamma", "bernoulli", "categorical", "von-mises-fisher",
+            "autoregressive-flow", ...: `latentia families` lists them.
+        prior: "auto" (the standard normal, or the posterior's own family where a normal does not fit), "vamp" (the mixture of
+            the posteriors of learnt pseudo-inputs), "normal-mixture", or a family: at its raw zeros, or learnt.
+        learn_prior: whether a family's parameters are learnt as a prior.
+        n_pseudo_inputs, n_components: of a "vamp" and of a "normal-mixture" prior.
+        latent_categories: values of each categorical latent.
+        temperature: of relaxed and straight-through latents.
+        likelihood: "auto" (from what the columns hold), "normal", "bernoulli", "poisson", "full-normal", ..., or
+            "cross-entropy" (a reconstruction error, without evidence).
         scale: "auto", "none", "standard" or "unit": the map to the model's units, a part of the density.
         noise: scale of a normal likelihood: "per-feature", "one", "network", a number (model units), or "auto": one for
             grey levels (a pixel that is nearly always blank would else decide about all), else per feature.
@@ -35,7 +44,10 @@ class VAE(LatentEstimator):
         hidden: sizes of the hidden layers of encoder and decoder.
         activation: of the networks.
         learner: "amortized".
-        bound: "elbo" or "importance-weighted", what is ascended.
+        bound: "elbo", "importance-weighted" or "renyi", what is ascended.
+        alpha: order of the Renyi bound.
+        gradient: of the bound by q's parameters: "auto" (through the draws where they have a path, else "disarm",
+            "leave-one-out", "vimco" or "nvil", whichever the latent and `n_samples` allow), or a name of `families.GRADIENTS`.
         n_samples: draws of z per row while learning.
         kl_weight, kl_warm_up: weight of the KL, and steps in which it rises from 0 (the ELBO only).
         max_epochs, max_time, batch_size: how long, seconds at most, rows per step.
@@ -63,6 +75,13 @@ class VAE(LatentEstimator):
         self,
         n_latent: int = 8,
         *,
+        posterior: str = "normal",
+        prior: str = "auto",
+        learn_prior: bool = False,
+        n_pseudo_inputs: int = 50,
+        n_components: int = 10,
+        latent_categories: int = 10,
+        temperature: float = 0.67,
         likelihood: str = "auto",
         scale: str = "auto",
         noise: float | str = "auto",
@@ -73,6 +92,8 @@ class VAE(LatentEstimator):
         activation: str = "relu",
         learner: str = "amortized",
         bound: str = "elbo",
+        alpha: float = 0.5,
+        gradient: str = "auto",
         n_samples: int = 1,
         kl_weight: float = 1.0,
         kl_warm_up: int = 0,
@@ -92,10 +113,14 @@ class VAE(LatentEstimator):
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
-        self.n_latent, self.likelihood, self.scale, self.noise = n_latent, likelihood, scale, noise
+        self.n_latent, self.posterior, self.prior, self.learn_prior = n_latent, posterior, prior, learn_prior
+        self.n_pseudo_inputs, self.n_components = n_pseudo_inputs, n_components
+        self.latent_categories, self.temperature = latent_categories, temperature
+        self.likelihood, self.scale, self.noise = likelihood, scale, noise
         self.binarize, self.network, self.image_shape = binarize, network, image_shape
         self.hidden, self.activation = hidden, activation
         self.learner, self.bound, self.n_samples = learner, bound, n_samples
+        self.alpha, self.gradient = alpha, gradient
         self.kl_weight, self.kl_warm_up = kl_weight, kl_warm_up
         self.max_epochs, self.max_time, self.batch_size = max_epochs, max_time, batch_size
         self.optimizer, self.learning_rate, self.schedule = optimizer, learning_rate, schedule
@@ -107,24 +132,36 @@ class VAE(LatentEstimator):
     def _make_plan(self, x: np.ndarray | Facts, weight: np.ndarray | None) -> Plan:
         facts = as_facts(x, weight)
         plan = make_plan(facts, self.likelihood, self.scale)
-        self.n_categories_ = int(facts.high.max()) + 1 if plan.likelihood == "categorical" else 0
+        self.n_categories_ = int(facts.high.max()) + 1 if plan.counts_levels else 0
         family = plan.family(len(facts.low), self.noise, max(1, self.n_categories_))
         check_support(facts, plan, family, self.columns_)
+        self._facts = facts if self.prior == "vamp" else None
         return plan
 
     def _binarise(self, x: np.ndarray | Facts) -> Binarise | None:
         return make_binarise(self.binarize, x)
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
-        if self.n_latent < 1:
-            raise ParameterError(f"n_latent={self.n_latent} is too small. At least one latent unit is needed.")
-        family = plan.family(n_features, self.noise, max(1, self.n_categories_))
-        encoder, decoder = make_networks(self, n_features, family.n_raw)
-        likelihood = Conditional(decoder, family, (self.n_latent,))
+        refuse_sharing(self)
+        latent, family = make_latent(self), plan.family(n_features, self.noise, max(1, self.n_categories_))
+        sizes = latent.family.n_outputs, latent.n_in, family.n_outputs
+        encoder, decoder = networks_of_sizes(self, n_features, *sizes)
+        if isinstance(family, DiscretisedLogisticMixture):
+            encoder = Centred(family.high / 2, family.high / 2, encoder)
+        likelihood = Conditional(latent.wrap(decoder), family, latent.shape)
         likelihood.start_at(torch.as_tensor(plan.mean), torch.as_tensor(plan.sd))
-        model = LatentVariableModel(StandardNormal(self.n_latent), likelihood, plan.scaling)
-        q = Amortized(Conditional(encoder, Normal((self.n_latent,), scale="network"), (n_features,), joint=True))
-        return model, make_learner(self, q, n_rows)
+        q = Conditional(encoder, latent.family, (n_features,), joint=True)
+        prior = make_prior(self, latent, q, self._starts(plan, n_features))
+        model = LatentVariableModel(prior, likelihood, plan.scaling)
+        posterior: Posterior = Borrowed() if isinstance(prior, VampPrior) else Amortized(q)
+        return model, make_learner(self, posterior, n_rows, latent.family)
+
+    def _starts(self, plan: Plan, n_features: int) -> torch.Tensor:
+        """Where pseudo-inputs begin; nothing is drawn where there are none."""
+        if self.prior != "vamp":
+            return torch.zeros(0, n_features)
+        facts, self._facts = getattr(self, "_facts", None), None
+        return pseudo_inputs(self.n_pseudo_inputs, n_features, facts, plan.scaling)
 
     def _loop_options(self) -> dict[str, Any]:
         names = ("max_epochs", "max_time", "batch_size", "patience", "device", "precision")

@@ -5,10 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Independent, kl_divergence
+from torch.distributions import Distribution, Independent
 
 from ..batch import Batches
 from ..bounds.evaluate import evaluating
+from ..distributions import kl
+from ..families.columns import moments
+from ..randomness import row_noise
 from .rows import rows_of
 
 ACTIVE = 0.01
@@ -50,8 +53,20 @@ def active_units(model: Any, posterior: Any, data: Any, *, chunk: int = 4096) ->
         prior = model.prior()
         for batch in batches.in_order():
             q = posterior(batch, model)
-            means.append(q.mean.double().cpu().flatten(1))
-            if isinstance(q, Independent) and isinstance(prior, Independent):
-                kls.append(kl_divergence(q.base_dist, prior.base_dist).double().cpu().flatten(1))
+            with row_noise(batch.x, 0):
+                means.append(moments(q)[0].double().cpu())
+            divergence = _by_unit(q, prior)
+            kls += [] if divergence is None else [divergence.double().cpu()]
     activity = torch.cat(means).var(0, correction=0)
-    return Units(activity, torch.cat(kls).mean(0) if kls else None)
+    by_unit = torch.cat(kls).mean(0) if kls else None
+    return Units(activity, by_unit if by_unit is not None and by_unit.shape == activity.shape else None)
+
+
+def _by_unit(q: Distribution, p: Distribution) -> Tensor | None:
+    """KL of each unit, `(rows, units)`, where q and p factorise and the pair has a closed form."""
+    if not (isinstance(q, Independent) and isinstance(p, Independent)):
+        return None
+    try:
+        return kl(q.base_dist, p.base_dist).flatten(1)
+    except NotImplementedError:
+        return None

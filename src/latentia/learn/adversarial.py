@@ -113,6 +113,7 @@ class Adversarial(Learner):
         self.schedule = Schedule() if schedule is None else schedule
         self.average = Average(average)
         self.execution = choose("execution", execution, EXECUTIONS)
+        self.shown: dict[int, Tensor] = {}  # samples from the same z after some epochs, to be looked at
 
     def _weights(self, given: Objective | None) -> Objective | None:
         if not self.has_bound:
@@ -238,6 +239,8 @@ class Adversarial(Learner):
 
     def finish(self, model: Any, state: State, history: list[dict[str, Any]]) -> str:
         state.tensors[f"shown.{max((row['epoch'] for row in history), default=0)}"] = self._shown(model, state)
+        kept = {name.removeprefix("shown."): x for name, x in state.tensors.items() if name.startswith("shown.")}
+        self.shown = {int(epoch): x for epoch, x in kept.items()}
         self.average.take(model, state.tensors)
         averaged = f"The weights are moving averages of decay {self.average.decay:g}." if self.average.decay else ""
         if self.objective is None:

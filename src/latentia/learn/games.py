@@ -34,38 +34,53 @@ def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(-real) + softplus(fake)
 
 
+def _unsure(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(-fake)
+
+
+def _caught(real: Tensor, fake: Tensor) -> Tensor:
+    return -softplus(fake)
+
+
+def _difference(real: Tensor, fake: Tensor) -> Tensor:
+    return fake - real
+
+
+def _low(real: Tensor, fake: Tensor) -> Tensor:
+    return -fake
+
+
+def _margins(real: Tensor, fake: Tensor) -> Tensor:
+    return relu(1 - real) + relu(1 + fake)
+
+
+def _off_target(real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * ((real - 1).square() + fake.square())
+
+
+def _off_one(real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * (fake - 1).square()
+
+
+def _not_above(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(fake - real)
+
+
+def _not_below(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(real - fake)
+
+
+_WITH_REAL = "Jolicoeur-Martineau, 2019; Huang et al., 2024, equation 2"
+_HINGE = "Lim and Ye, 2017, equations 12 and 13"
 GAMES = {
     game.name: game
     for game in (
-        Game(
-            "non-saturating",
-            _cross_entropy,
-            lambda real, fake: softplus(-fake),
-            "Goodfellow et al., 2014, section 3",
-        ),
-        Game("minimax", _cross_entropy, lambda real, fake: -softplus(fake), "Goodfellow et al., 2014, equation 1"),
-        Game(
-            "wasserstein", lambda real, fake: fake - real, lambda real, fake: -fake, "Arjovsky et al., 2017, equation 2"
-        ),
-        Game(
-            "hinge",
-            lambda real, fake: relu(1 - real) + relu(1 + fake),
-            lambda real, fake: -fake,
-            "Lim and Ye, 2017, equations 12 and 13",
-        ),
-        Game(
-            "least-squares",
-            lambda real, fake: 0.5 * ((real - 1).square() + fake.square()),
-            lambda real, fake: 0.5 * (fake - 1).square(),
-            "Mao et al., 2017, equation 9",
-        ),
-        Game(
-            "relativistic",
-            lambda real, fake: softplus(fake - real),
-            lambda real, fake: softplus(real - fake),
-            "Jolicoeur-Martineau, 2019; Huang et al., 2024, equation 2",
-            needs_real=True,
-        ),
+        Game("non-saturating", _cross_entropy, _unsure, "Goodfellow et al., 2014, section 3"),
+        Game("minimax", _cross_entropy, _caught, "Goodfellow et al., 2014, equation 1"),
+        Game("wasserstein", _difference, _low, "Arjovsky et al., 2017, equation 2"),
+        Game("hinge", _margins, _low, _HINGE),
+        Game("least-squares", _off_target, _off_one, "Mao et al., 2017, equation 9"),
+        Game("relativistic", _not_above, _not_below, _WITH_REAL, needs_real=True),
     )
 }
 
