@@ -10,9 +10,11 @@ from torch.distributions import Categorical, Distribution, Independent
 
 from ..bounds.evaluate import evaluating
 from ..errors import AbilityError, ParameterError
+from ..families.columns import to_columns
 from ..randomness import Stream
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+DRAWS = 10_000  # of a prior whose units have no quantile function
 
 
 def n_units(estimator: Any) -> int:
@@ -26,15 +28,14 @@ def n_units(estimator: Any) -> int:
             f"{type(estimator).__name__} has a latent that is the number of a component, and no axes to walk along. "
             "Look at its components instead: inverse_transform of the rows of an identity matrix."
         )
-    return int(np.prod(estimator.model_.latent_shape))
+    return int(estimator._n_features_out)
 
 
 def prior_quantiles(estimator: Any, percentiles: Sequence[float]) -> np.ndarray:
-    """Percentiles of p(z_u) of every unit u, `(percentiles, units)`.
+    """Percentiles of p(z_u) of every unit u, `(percentiles, units)`; of a prior without quantile functions those of draws.
 
     Raises:
         ParameterError: a percentile outside (0, 100).
-        AbilityError: a prior whose units have no quantile function.
     """
     units = n_units(estimator)
     share = torch.as_tensor(list(percentiles), dtype=torch.float64) / 100
@@ -49,8 +50,15 @@ def prior_quantiles(estimator: Any, percentiles: Sequence[float]) -> np.ndarray:
         try:
             values = base.icdf(share.to(_like(estimator).device).reshape(shape))
         except NotImplementedError:
-            raise AbilityError(f"A prior of type {type(base).__name__} has no quantiles of its units.") from None
+            return _drawn_quantiles(estimator, share)
     return values.double().cpu().reshape(len(share), units).numpy()
+
+
+def _drawn_quantiles(estimator: Any, share: torch.Tensor) -> np.ndarray:
+    prior = estimator.model_.prior()
+    with Stream(int(estimator.seed_), _like(estimator).device), torch.no_grad():
+        columns = to_columns(prior.sample(torch.Size((DRAWS,))), prior).double().cpu()
+    return torch.quantile(columns, share, dim=0).numpy()
 
 
 def traversal(estimator: Any, unit: int, percentiles: Sequence[float] = PERCENTILES, base: Any = None) -> np.ndarray:
