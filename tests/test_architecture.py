@@ -41,6 +41,7 @@ FLOORS = {
     "testing": 9,
     "estimators": 9,
     "explore": 10,
+    "reproduce": 10,
     "report": 11,
     "cli": 12,
     "__main__": 13,

@@ -234,6 +234,24 @@ def certify(
 
 
 @app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A target; list shows them, table what was kept.")] = "list",
+    budget: Annotated[float, typer.Option("--budget", help="Minutes of learning and evaluation, roughly.")] = 5.0,
+    rows: Annotated[int | None, typer.Option("--rows", help="Test rows at most.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")] = "cpu",
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the kept tables.")] = None,
+    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Write the numbers down.")] = True,
+    json: Json = False,
+) -> int:
+    """Run the set-up of a published number again: published, ours, error, seed, what differs."""
+    from ..reproduce import Budget
+    from .reproduce_command import run_reproduce
+
+    return run_reproduce(name, Budget(budget, device, seed, rows), out, keep, json)
+
+
+@app.command()
 def families(json: Json = False) -> int:
     """What each family of distributions may stand for, which gradients are valid for it, which KLs are closed."""
     from .families_command import run_families

@@ -1,0 +1,120 @@
+"""Every target runs on small stand-ins for its data; what is kept can be read again; the docs show what is kept."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentia.cli import main
+from latentia.data import Dataset
+from latentia.errors import ParameterError, RunError
+from latentia.reproduce import TARGETS, Budget, Number, Reproduced, deep, keep, linear, read_all, reproduce, table
+from latentia.reproduce.records import read, shown
+
+ROOT = Path(__file__).parents[2]
+NAMES = [target.name for target in TARGETS]
+
+
+def small(name: str, split: str = "train") -> Dataset:
+    rng = np.random.default_rng({"train": 0, "test": 1}[split])
+    n, d = (240, 60)
+    grey = 255 / (1 + np.exp(-(rng.normal(size=(n, 3)) @ np.random.default_rng(5).normal(size=(3, d)))))
+    x = (rng.random((n, d)) < grey / 255).astype(float) if name == "mnist_static" else np.round(grey)
+    return Dataset(x, tuple(f"p{i}" for i in range(d)), name)
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "load", small)
+    monkeypatch.setattr(deep, "load", small)
+    honest = deep.learnt
+    monkeypatch.setattr(deep, "learnt", lambda build, x, seconds, **more: honest(build, x[:240], seconds, most=2))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("stand_ins")
+def test_each_target_runs_and_says_what_differs(name: str) -> None:
+    found = reproduce(name, Budget(0.01, rows=40))
+    assert found.numbers
+    assert all(np.isfinite(number.ours) for number in found.numbers)
+    assert all(number.error is None or number.error >= 0 for number in found.numbers)
+    assert found.differences or name in ("ppca",)
+    assert found.seed == 0
+    assert Reproduced(**{**found.as_dict(), "numbers": found.numbers, "differences": found.differences}) == found
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_the_numbers_of_a_target_are_those_of_a_dumber_way() -> None:
+    found = reproduce("pca", Budget(1, rows=40))
+    train, test = (small("mnist", split).x / 255 for split in ("train", "test"))
+    mean = train.mean(0)
+    axes = np.linalg.svd(train - mean, full_matrices=False)[2][:2]
+    centred = test[:40] - mean
+    errors = ((centred - centred @ axes.T @ axes) ** 2).sum(1)
+    assert found.numbers[0].ours == pytest.approx(errors.mean(), rel=1e-6)
+    assert found.numbers[0].met is None  # forty images are not the published ten thousand
+
+
+def test_the_smoothed_score_is_the_gradient_of_the_log_density() -> None:
+    centres, variance = np.array([[0.0, 1.0], [2.0, -1.0]]), 0.4
+    density = lambda x: np.log(np.exp(-((x - centres) ** 2).sum(-1) / (2 * variance)).sum())  # noqa: E731
+    for point in np.random.default_rng(0).normal(size=(5, 2)):
+        wanted = [(density(point + h) - density(point - h)) / 2e-5 for h in 1e-5 * np.eye(2)]
+        np.testing.assert_allclose(deep.smoothed_score(point[None], centres, variance)[0], wanted, rtol=1e-5)
+
+
+def run_of(seed: int = 0, ours: float = 1.5) -> Reproduced:
+    return Reproduced("pca", (Number("error", "1.4", ours, 0.1, True),), ("few rows",), seed, 1.0, 2.0, "a machine", {})
+
+
+def test_runs_are_kept_and_replaced_where_they_are_the_same_run(tmp_path: Path) -> None:
+    for run in (run_of(), run_of(1), run_of(0, 1.6)):
+        keep(run, tmp_path)
+    assert read_all(tmp_path) == [run_of(1), run_of(0, 1.6)]
+    shown_table = table(read_all(tmp_path))
+    assert "| `pca` | error | 1.4 | 1.600 | 0.100 | yes | few rows; seed 0, 2 s on a machine |" in shown_table
+    (tmp_path / "pca.json").write_text('[{"name": "pca"}]')
+    with pytest.raises(RunError, match="is damaged"):
+        read(tmp_path / "pca.json")
+
+
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(linear, "load", small)
+    assert main(["reproduce", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in listed] == NAMES
+    assert main(["reproduce", "list"]) == 0
+    assert "static-mnist" in capsys.readouterr().out
+    assert main(["reproduce", "pca", "--budget", "0.1", "--rows", "30", "--out", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert Path(found["kept"]) == tmp_path / "pca.json"
+    assert main(["reproduce", "table", "--out", str(tmp_path)]) == 0
+    assert shown(found["numbers"][0]["ours"]) in capsys.readouterr().out
+    assert main(["reproduce", "pca", "--rows", "30", "--out", str(tmp_path / "none"), "--no-keep"]) == 0
+    assert not (tmp_path / "none").exists()
+
+
+BAD: list[tuple[list[str], str]] = [
+    (["reproduce", "gan"], "is no target"),
+    (["reproduce", "pca", "--budget", "0"], "--budget 0"),
+    (["reproduce", "pca", "--rows", "1"], "--rows 1"),
+]
+
+
+@pytest.mark.parametrize(("given", "text"), BAD)
+def test_bad_input_is_a_sentence(given: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(given) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_an_unknown_target_is_told_its_neighbours() -> None:
+    with pytest.raises(ParameterError, match="static-mnist"):
+        reproduce("mnist")
+
+
+def test_the_docs_show_the_numbers_that_are_kept() -> None:
+    page = (ROOT / "docs" / "reproduced.md").read_text(encoding="utf-8")
+    assert table(read_all(ROOT / "benchmarks" / "reproduced")) in page, (
+        "run `latentia reproduce table` and put it there"
+    )
