@@ -23,7 +23,7 @@ class Reconstruction:
 
         surrogate = value - sparsity sum_u |z_u| - contraction |dz/dx|^2   (Frobenius norm, x in the model's units)
 
-    The norm of the Jacobian is estimated without bias by one random direction v ~ N(0, I) in z: E_v |v^T dz/dx|^2.
+    and a model's own `penalty(z)` `(batch,)`, where it has one, likewise. The norm of the Jacobian is estimated without bias by one random direction v ~ N(0, I) in z: E_v |v^T dz/dx|^2.
 
     Arguments:
         corruption: rows in the user's units -> rows of the same shape; None leaves them as they are.
@@ -60,7 +60,11 @@ class Reconstruction:
         return Terms(value, value - penalty, {"reconstruction": value, "penalty": -penalty})
 
     def _penalty(self, q: Distribution, x: Tensor, model: Any) -> Tensor | None:
-        penalty = self.sparsity * q.mean.abs().flatten(1).sum(1) if self.sparsity else None
+        own = getattr(model, "penalty", None)
+        penalty = None if own is None else own(q.mean)
+        if self.sparsity:
+            sparse = self.sparsity * q.mean.abs().flatten(1).sum(1)
+            penalty = sparse if penalty is None else penalty + sparse
         if not self.contraction or not torch.is_grad_enabled():
             return penalty
         v = torch.randn_like(q.mean)

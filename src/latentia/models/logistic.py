@@ -21,7 +21,8 @@ TOLERANCE = 1e-6  # largest step of a code, relative to the codes, at which its 
 
 @final
 class LogisticPCA(AxesDecoder):
-    """log p(x|z) = sum_j x_j l_j - softplus(l_j), l = loc + axes z, less ridge/2 (|z|^2 + |axes|^2) for each row.
+    """log p(x|z) = sum_j x_j l_j - softplus(l_j), l = loc + axes z, less ridge/2 (|z|^2 + |axes|^2 + |loc|^2)
+    for each row.
 
     The axes are moved by a quadratic bound: softplus(l') <= softplus(l) + sigmoid(l) (l' - l) + w (l' - l)^2 / 2 with
     w = tanh(l/2) / (2 l), which touches at l' = l; its maximum is a linear system of size k + 1 for each column, and no
@@ -64,6 +65,10 @@ class LogisticPCA(AxesDecoder):
         family = families[likelihood]((n_features,))
         super().__init__(Conditional(nn.Linear(n_latent, n_features), family, (n_latent,)), scaling)
         self.ridge, self.n_steps = float(ridge), int(n_steps)
+
+    def penalty(self, z: Tensor) -> Tensor:
+        """ridge/2 (|z|^2 + |axes|^2 + |loc|^2) of each code `(batch, k)`, nats, `(batch,)`."""
+        return 0.5 * self.ridge * (z.square().sum(1) + self.axes.square().sum() + self.loc.square().sum())
 
     @torch.no_grad()
     def best_point(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
