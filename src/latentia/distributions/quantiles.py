@@ -1,4 +1,6 @@
-"""Inverse cdfs that have no closed form: gamma and Poisson. Used at evaluation; they carry no gradient of the shape."""
+"""Inverse cdfs that have no closed form: gamma, with its gradient by the shape, and Poisson."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -6,11 +8,10 @@ from torch import Tensor
 STEPS = 14
 
 
-@torch.no_grad()
 def gamma_icdf(concentration: Tensor, u: Tensor) -> Tensor:
     """x with P(concentration, x) = u, P the regularised lower incomplete gamma function; float64.
 
-    Newton's iteration in y = log x, on log P where u < 1/2 and on log(1 - P) elsewhere. Both are concave in y (the density
+    Its gradient by the concentration is implicit, dx/da = -(dP/da) / p(x), as torch draws gammas. Newton's iteration in y = log x, on log P where u < 1/2 and on log(1 - P) elsewhere. Both are concave in y (the density
     of log x is log-concave), so that the iteration comes from one side and cannot cycle.
 
     Arguments:
@@ -20,7 +21,23 @@ def gamma_icdf(concentration: Tensor, u: Tensor) -> Tensor:
     >>> gamma_icdf(torch.tensor(1.0), torch.tensor([0.5, 0.75]))
     tensor([0.6931, 1.3863], dtype=torch.float64)
     """
-    a, u = torch.broadcast_tensors(concentration.double(), u.double())
+    return _GammaQuantile.apply(*torch.broadcast_tensors(concentration.double(), u.double()))  # type: ignore[no-any-return]
+
+
+class _GammaQuantile(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, u: Tensor) -> Tensor:  # type: ignore[override]
+        x = _gamma_icdf(a, u)
+        ctx.save_for_backward(a, x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        a, x = ctx.saved_tensors
+        return gradient * torch._standard_gamma_grad(a, x), None  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _gamma_icdf(a: Tensor, u: Tensor) -> Tensor:
     lowest = (torch.log(u) + torch.lgamma(a + 1)) / a  # where x^a / G(a + 1), which is above P, reaches u
     left = u < 0.5
     goal = torch.where(left, torch.log(u), torch.log1p(-u))

@@ -31,6 +31,7 @@ class SVI(Around):
         posterior: `posteriors.Local`.
         row_steps: steps of a batch's rows before the step of p.
         row_rate: of these steps, in raw numbers of the family.
+        check_steps: steps for a held-out row at the end of an epoch, which must be as good as any only in comparison.
         options: bound, objective, optimizer, learning_rate, schedule, gradient_clip, execution: see `AmortizedVI`.
 
     Raises: `AbilityError` for a posterior that is not free per row; `ParameterError` for settings that cannot be used.
@@ -45,18 +46,31 @@ class SVI(Around):
     name = "svi"
     posterior: Local
 
-    def __init__(self, posterior: Local, *, row_steps: int = 5, row_rate: float = 0.05, **options: Any) -> None:
+    def __init__(
+        self,
+        posterior: Local,
+        *,
+        row_steps: int = 5,
+        row_rate: float = 0.05,
+        check_steps: int = 50,
+        **options: Any,
+    ) -> None:
         if not isinstance(posterior, Local):
             raise AbilityError(
                 f"SVI moves the free parameters of each row, and {type(posterior).__name__} has none. Use posteriors.Local "
                 "with a family, or AmortizedVI for an encoder."
             )
-        if row_steps < 1 or not row_rate > 0:
+        if row_steps < 1 or check_steps < 1 or not row_rate > 0:
             raise ParameterError(
-                f"row_steps={row_steps}, row_rate={row_rate} cannot be used. Use at least one step and a positive rate."
+                f"row_steps={row_steps}, check_steps={check_steps}, row_rate={row_rate} cannot be used. Use at least one "
+                "step and a positive rate."
             )
         super().__init__(AmortizedVI(posterior, **options))
-        self.row_steps, self.row_rate = row_steps, row_rate
+        self.row_steps, self.row_rate, self.check_steps = row_steps, row_rate, check_steps
+
+    def check(self, model: Any) -> None:
+        self.posterior.check()
+        super().check(model)
 
     def init(self, model: Any, batches: Batches) -> State:
         state, local = super().init(model, batches), self.posterior
@@ -75,6 +89,14 @@ class SVI(Around):
         many = processes_of(batches).many
         with self.posterior.given(raw) if many else nullcontext():
             return self.inner.step(model, cast(Batches, _Again(batch, batches)), state)
+
+    def evaluate(self, model: Any, batches: Batches, state: State, seed: int) -> dict[str, float]:
+        local = self.posterior
+        steps, local.n_steps = local.n_steps, min(local.n_steps, self.check_steps)
+        try:
+            return super().evaluate(model, batches, state, seed)
+        finally:
+            local.n_steps = steps
 
     def _tighten(self, model: Any, batch: Batch, state: State, numbers: Tensor) -> Tensor:
         """New raw numbers of the batch's rows; the moments, in `numbers`, are moved in place."""

@@ -82,6 +82,12 @@ class Local(Posterior):
             return self.conditional.distribution(self.table[batch.index - self.first_row])
         return self.conditional.distribution(self.infer(batch, model))
 
+    def check(self) -> None:
+        """Raise `AbilityError` where draws of the family carry no gradient, and z is not a single category either."""
+        q = self.conditional.distribution(self.begin.unsqueeze(0))
+        if not (q.has_rsample or isinstance(q, Categorical)):
+            raise no_path(self.conditional)
+
     @contextmanager
     def given(self, raw: Tensor) -> Iterator[None]:
         """Inside, q is that of these raw numbers, `(batch, family.n_outputs)`, whatever rows come."""
@@ -153,10 +159,7 @@ def row_elbo(
         return (q.probs * (log_joint - q.logits)).sum(-1)
     z = draw(q, n_samples)
     if not z.requires_grad:
-        raise AbilityError(
-            f"Draws of a {conditional.family.name} carry no gradient, so that its parameters cannot be moved row by row. "
-            "Use a normal family, or an encoder learnt by ReweightedWakeSleep."
-        )
+        raise no_path(conditional)
     if hold:
         held = conditional.distribution(raw.detach())
         return (model.log_joint(batch.x, z, batch.observed) - held.log_prob(z)).mean(0)
@@ -165,3 +168,11 @@ def row_elbo(
         return log_lik - kl(q, model.prior())
     except NotImplementedError:
         return log_lik - (q.log_prob(z) - model.prior().log_prob(z)).mean(0)
+
+
+def no_path(conditional: Conditional) -> AbilityError:
+    """What to say where draws of q carry no gradient."""
+    return AbilityError(
+        f"Draws of a {conditional.family.name} carry no gradient, so that its parameters cannot be moved row by row. Use a "
+        "normal family or a relaxed one, or an encoder learnt by ReweightedWakeSleep."
+    )
