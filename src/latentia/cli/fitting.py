@@ -241,7 +241,9 @@ def held_out(estimator: Any, data: Dataset) -> tuple[str, Any, Any]:
 
 
 def evidence_of(estimator: Any, rows: Any, weight: Any, samples: int, console: Console) -> list[tuple[str, Estimate]]:
-    """The evidence that the model allows: exact, or ELBO and importance-weighted."""
+    """The evidence that the model allows: exact, or ELBO and importance-weighted; of an autoencoder its error."""
+    if estimator._default_evidence == "reconstruction":
+        return [("reconstruction, log p(x|z)", estimator.reconstruction(rows, weight))]
     try:
         if estimator._default_evidence in ("exact", "predictive"):
             return [("log p(x)", estimator.evidence(rows, "auto", sample_weight=weight))]
@@ -256,6 +258,8 @@ def evidence_of(estimator: Any, rows: Any, weight: Any, samples: int, console: C
 
 def bits(estimator: Any) -> int | None:
     """Number of cells where bits per dimension mean something: whole numbers with their own probabilities."""
+    if estimator._default_evidence == "reconstruction":
+        return None
     return int(estimator.n_features_in_) if estimator.plan_.is_probability else None
 
 

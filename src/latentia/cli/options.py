@@ -14,6 +14,10 @@ MODELS = {
     "ppca": "ProbabilisticPCA",
     "fa": "FactorAnalysis",
     "gmm": "GaussianMixture",
+    "linear-ae": "LinearAutoencoder",
+    "logistic-pca": "LogisticPCA",
+    "ae": "Autoencoder",
+    "dae": "DenoisingAutoencoder",
     "bgmm": "BayesianGaussianMixture",
 }
 
@@ -85,6 +89,17 @@ OPTIONS = (
     Option("regulariser", float, "Strength of the covariances' prior, in pseudo-rows."),
     Option("start", str, "k-means or random."),
     Option("n_init", int, "Starts of EM, of which the best is kept."),
+    Option("tied", bool, "The decoder has the encoder's weights, transposed (ae, dae)."),
+    Option("pretrain_epochs", int, "Epochs in which each layer is first learnt as an autoencoder of the one below (ae, dae)."),
+    Option("sparsity", float, "Penalty on the size of codes (ae, dae)."),
+    Option("contraction", float, "Penalty on the slope of codes (ae, dae)."),
+    Option("corruption", str, "gaussian, masking, salt-and-pepper: what a dae undoes."),
+    Option("noise_scale", float, "Standard deviation of a dae's gaussian noise, in the data's units."),
+    Option("corruption_share", float, "Share of the cells that masking and salt-and-pepper destroy."),
+    Option("solver", str, "Of linear-ae in closed form: auto, svd, covariance, randomised."),
+    Option("max_memory", float, "MiB that linear-ae may take in closed form."),
+    Option("l2", str, "Smallest and largest weight of linear-ae's penalties, such as 0.1,0.9."),
+    Option("ridge", float, "Penalty on codes and axes of logistic-pca."),
     Option("tol", float, "EM ends when the log-likelihood rises by less, nats per row."),
     Option("max_epochs", int, "Epochs (passes of EM) at most."),
     Option("max_time", float, "Seconds at most."),
@@ -151,6 +166,16 @@ def _value(option: Option, value: Any) -> Any:
             return float(value)
         except ValueError:
             return value
+    if option.name == "l2":
+        return _pair(option, value)
     if option.name == "patience" and value == 0:
         return None
     return value
+
+
+def _pair(option: Option, value: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in str(value).split(","))
+    except ValueError:
+        raise ParameterError(f"{option.option}={value!r} is no pair of numbers. Use two, such as 0.1,0.9.") from None
+    return low, high

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..estimate import Estimate
     from ..learn import Progress
 
-SIGN = {"exact": "=", "lower": ">=", "upper": "<="}
+SIGN = {"exact": "=", "lower": ">=", "upper": "<=", "error": "="}
 
 
 def print_json(value: Any) -> None:

@@ -14,6 +14,10 @@ N_PAIRS = 28
 N_GRID = 64
 N_DOTS = 800
 ENOUGH = 60
+NO_SAMPLES = (
+    "An autoencoder says nothing about how its codes are spread, so that there is nothing to draw new rows from. A density "
+    "fitted to the codes, for instance a Gaussian mixture, would do; its draws are decoded with inverse_transform."
+)
 
 
 def reconstruction_section(view: View) -> Section:
@@ -65,6 +69,8 @@ def _original_limits(view: View) -> tuple[float, float]:
 
 def samples_section(view: View) -> Section:
     """Draws from the model alone; for a table, its columns beside the real ones."""
+    if not view.has_prior:
+        return Section("samples", "No samples", text=(NO_SAMPLES,))
     if view.image_shape is None:
         return _table_samples(view)
     mean, draw = prior_draws(view.estimator, N_GRID, view.seed)

@@ -14,6 +14,10 @@ MODELS = {
     "ProbabilisticPCA": "probabilistic PCA",
     "FactorAnalysis": "factor analysis",
     "GaussianMixture": "Gaussian mixture",
+    "LinearAutoencoder": "linear autoencoder",
+    "LogisticPCA": "logistic principal components",
+    "Autoencoder": "autoencoder",
+    "DenoisingAutoencoder": "denoising autoencoder",
     "BayesianGaussianMixture": "Bayesian Gaussian mixture",
 }
 

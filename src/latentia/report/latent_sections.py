@@ -61,18 +61,18 @@ def traversal_section(view: View, units: Units) -> Section:
     shown = order[:most]
     walks = [(_unit_name(units, u), traversal(view.estimator, int(u))) for u in shown]
     read = (
-        "One latent unit moves from the 1st to the 99th percentile of its prior while all others stay at their median: what "
+        f"One latent unit moves from the 1st to the 99th percentile of its {view.spread} while all others stay at their median: what "
         "changes is what the unit stands for. Nothing changes along an idle unit."
     )
     left_out = f"The {most} most active of {len(order)} units are shown." if len(order) > most else ""
     ticks = [f"{p} %" for p in PERCENTILES]
     if view.image_shape:
         figure = traversals_chart(walks, ticks, view.image_shape, view.limits)
-        caption = "Mean picture E[x|z] at percentiles of the prior, most active units first."
+        caption = f"Mean picture E[x|z] at percentiles of the {view.spread}, most active units first."
     else:
         figure = _walk_cells(view, walks)
         caption = (
-            f"Change of E[x|z] from the prior's median, in standard deviations of each column.{_columns_words(view)}"
+            f"Change of E[x|z] from the {view.spread}'s median, in standard deviations of each column.{_columns_words(view)}"
         )
     return Section(
         "traversals",
@@ -112,7 +112,7 @@ def manifold_section(view: View, units: Units) -> Section | None:
     figure = manifold_chart(manifold(view.estimator, pair, n), pair, view.image_shape, view.limits)
     rest = "" if len(order) == 2 else ", the others staying at their median"
     caption = (
-        f"Mean pictures over the two most active units, from the 2.5th to the 97.5th percentile of the prior{rest}."
+        f"Mean pictures over the two most active units, from the 2.5th to the 97.5th percentile of the {view.spread}{rest}."
     )
     read = "Neighbours in this plane should look alike, and change smoothly from one kind of picture into another."
     return Section(

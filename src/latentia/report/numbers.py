@@ -7,14 +7,15 @@ from math import isfinite
 from ..errors import AbilityError
 from ..estimate import Estimate
 from ..evidence import Units, active_units
+from ..models.decoder import NO_EVIDENCE
 from .page import Card, number, plural
 from .view import Part, View
 
 MAX_ROWS = 2000
 MAX_CELLS = 10**8  # of all draws for all rows: about half a minute on one core
 N_SAMPLES = {"exact": 0, "predictive": 0, "elbo": 32, "importance": 128}
-SIGN = {"exact": "= ", "lower": "≥ ", "upper": "≤ "}
-KIND = {"exact": "exact", "lower": "lower bound", "upper": "upper bound"}
+SIGN = {"exact": "= ", "lower": "≥ ", "upper": "≤ ", "error": "= "}
+KIND = {"exact": "exact", "lower": "lower bound", "upper": "upper bound", "error": "reconstruction"}
 NAMES = {"elbo": "ELBO", "importance": "importance-weighted", "exact": "exact"}
 
 
@@ -37,6 +38,8 @@ def score(view: View) -> tuple[list[Scored], list[str]]:
     """Estimates of log p(x) that suit the model, and sentences about those that it refused."""
     closed = view.estimator._default_evidence
     exact = closed in ("exact", "predictive")
+    if view.estimator._default_evidence == "reconstruction":
+        return [], [NO_EVIDENCE, *(f"{p.name[:1].upper()}{p.name[1:]}: {_error(view, p)}." for p in view.parts)]
     out: list[Scored] = []
     refusals: list[str] = []
     for i, part in enumerate(view.parts):
@@ -48,6 +51,11 @@ def score(view: View) -> tuple[list[Scored], list[str]]:
             except AbilityError as error:
                 refusals.append(str(error))
     return out, list(dict.fromkeys(refusals))
+
+
+def _error(view: View, part: Part) -> str:
+    """log p(x|z) of rows at their codes, in words."""
+    return str(view.estimator.reconstruction(part.take(MAX_ROWS, view.seed).x))
 
 
 def _affordable(view: View, part: Part, exact: bool) -> Part:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..data import Dataset
+from ..distributions import Flat
 from ..errors import DataError
 from ..estimators.given import split_rows
 from ..explore.groups import Groups, group
@@ -78,6 +79,16 @@ class View:
     def mixture(self) -> bool:
         """Whether the latent is the number of a component."""
         return not self.estimator.model_.latent_shape
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether there is a distribution of z to draw from; an autoencoder has none."""
+        return not isinstance(self.estimator.model_.prior(), Flat)
+
+    @property
+    def spread(self) -> str:
+        """What the percentiles of a latent unit are of."""
+        return "prior" if self.has_prior else "codes"
 
     def seen(self, x: np.ndarray) -> np.ndarray:
         """Rows as the model is shown them: grey levels become zeros and ones where the fit says so."""

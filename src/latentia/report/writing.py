@@ -61,7 +61,7 @@ def make_page(
     from .view import make_view
 
     view = make_view(estimator, dataset)
-    scored, refusals = score(view) if evidence is None else ([Scored("", e) for e in evidence], [])
+    scored, refusals = score(view) if evidence is None or _is_error(view) else ([Scored("", e) for e in evidence], [])
     units = latent_units(view)
     sections = [
         fits.fit_section(view, notes),
@@ -84,6 +84,10 @@ def make_page(
     heading = title or f"{name[:1].upper()}{name[1:]} of {dataset.name}"
     foot = f"Made by latentia {__version__}. Seed {view.seed}. This file needs no network and runs no scripts."
     return Page(heading, _subtitle(view), key_numbers(view, scored, units), [s for s in sections if s], foot)
+
+
+def _is_error(view: Any) -> bool:
+    return view.estimator._default_evidence == "reconstruction"
 
 
 def _subtitle(view: Any) -> str:
