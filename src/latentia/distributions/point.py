@@ -60,6 +60,7 @@ class Flat(Distribution):
 
     Arguments:
         like: zeros of the shape of one z, which say type and device.
+        grid: percentiles 0, 1, ..., 100 of some codes, `(101, *event)`, which `icdf` gives back; None or zeros: none.
 
     >>> Flat(torch.zeros(2)).log_prob(torch.ones(5, 2))
     tensor([0., 0., 0., 0., 0.])
@@ -68,12 +69,21 @@ class Flat(Distribution):
     arg_constraints = {}  # type: ignore[assignment]
     support = constraints.real  # type: ignore[assignment]
 
-    def __init__(self, like: Tensor, validate_args: bool | None = None) -> None:
-        self.like = like
+    def __init__(self, like: Tensor, grid: Tensor | None = None, validate_args: bool | None = None) -> None:
+        self.like, self.grid = like, grid
         super().__init__(torch.Size(), like.shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         return value.new_zeros(value.shape[: value.ndim - len(self.event_shape)])
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Quantiles of the codes, unit by unit, `(..., *event)`, for shares `(..., 1)`."""
+        if self.grid is None or not bool(self.grid.any()):
+            raise NotImplementedError
+        place = value.to(self.grid.dtype).clamp(0, 1) * (len(self.grid) - 1)
+        low = place.floor().long().clamp_max(len(self.grid) - 2)
+        below, above = self.grid[low[..., 0]], self.grid[low[..., 0] + 1]
+        return below + (place - low) * (above - below)
 
     def sample(self, sample_shape: Any = ()) -> NoReturn:
         raise AbilityError(

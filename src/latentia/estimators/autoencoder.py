@@ -146,8 +146,9 @@ class Autoencoder(PointEstimator):
     def _bound(self) -> Reconstruction:
         return Reconstruction(sparsity=self.sparsity, contraction=self.contraction)
 
-    def _prepare(self, given: Given) -> None:
-        if self.pretrain_epochs:
+    def _prepare(self, given: Given, warm: bool) -> None:
+        super()._prepare(given, warm)
+        if self.pretrain_epochs and not warm:
             pretrain(self, given)
 
     def _loop_options(self) -> dict[str, Any]:

@@ -101,8 +101,8 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         learn(self, X, sample_weight, None if run is None else Path(run), resume, note or {}, watch, options)
         return self
 
-    def _prepare(self, given: Any) -> None:
-        """Move the weights before learning begins, where there is something to begin with."""
+    def _prepare(self, given: Any, warm: bool) -> None:
+        """Look at the rows, and move the weights where there is something to begin with, before learning begins."""
 
     def _read_more(self, folder: Path) -> None:
         """Whatever else `save` wrote."""

@@ -137,11 +137,11 @@ class DenoisingAutoencoder(Autoencoder):
             learner.execution = "eager"  # type: ignore[attr-defined]  # what a function of the user's decides is not recorded
         return model, learner
 
-    def _prepare(self, given: "given.Given") -> None:
+    def _prepare(self, given: "given.Given", warm: bool) -> None:
         if callable(self.corruption) and hasattr(given, "x"):
             rows = torch.as_tensor(given.x[:256]).float()  # type: ignore[attr-defined]
             Given(self.corruption).check(rows)
-        super()._prepare(given)
+        super()._prepare(given, warm)
 
     # --- using -------------------------------------------------------------------------------------------------
 

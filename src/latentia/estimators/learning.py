@@ -122,8 +122,7 @@ def _begin(estimator: Any, given: Given) -> None:
         model.load_state_dict(estimator.model_.state_dict())
     estimator.model_, estimator.learner_, estimator.posterior_ = model, learner, learner.posterior
     estimator.n_rows_in_ = given.n_rows
-    if not warm:
-        estimator._prepare(given)
+    estimator._prepare(given, warm)
 
 
 def finish(estimator: Any) -> None:

@@ -17,12 +17,16 @@ from ..data import Shards
 from ..data.checks import check_weight
 from ..errors import AbilityError
 from ..estimate import Estimate
-from ..models.decoder import NO_EVIDENCE
+from ..models.decoder import NO_EVIDENCE, FlatPrior
 from .base import LatentEstimator
 from .facts import Facts, as_facts
+from .given import Given, InMemory, OnDisk
 from .plan import Plan, check_support, make_plan
 from .rows import CHUNK
 from .streaming import pieces
+
+
+SHOWN = 2000  # rows whose codes say how codes are spread
 
 
 class PointEstimator(LatentEstimator, ABC):
@@ -33,6 +37,25 @@ class PointEstimator(LatentEstimator, ABC):
     """
 
     _default_evidence = "reconstruction"
+
+    def _prepare(self, given: Given, warm: bool) -> None:
+        """Keep some rows, whose codes are looked at in the end."""
+        rows = given.facts() if isinstance(given, InMemory) else None
+        if isinstance(given, OnDisk):
+            rows = given.shards.take(given.shards.draw(SHOWN, self.seed_)).x
+        assert isinstance(rows, np.ndarray)
+        pick = np.random.default_rng(self.seed_).permutation(len(rows))[:SHOWN]
+        self._some_rows = rows[np.sort(pick)]
+
+    def _finish(self) -> None:
+        super()._finish()
+        prior = getattr(self.model_, "prior_module", None)
+        rows = self.__dict__.pop("_some_rows", None)
+        if rows is None or not isinstance(prior, FlatPrior):
+            return
+        x = torch.tensor(rows, dtype=torch.float64, device=prior.grid.device)
+        x = x if self.binarise_ is None else self.binarise_(x, self.seed_)
+        prior.spread(self._posterior(x.to(next(self.model_.parameters()).dtype))[0])
 
     def reconstruction(self, X: Any, sample_weight: Any = None) -> Estimate:
         """log p(x|z) of each row at its code, an `Estimate` of kind "error": nats per row, higher is better."""

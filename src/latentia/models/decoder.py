@@ -15,6 +15,7 @@ from ..scaling import Scaling
 from .gaussian import check_sizes
 from .latent_variable import LatentVariableModel
 
+POINTS = 101  # percentiles of the codes that are kept
 NO_EVIDENCE = (
     "An autoencoder has no distribution of z, so there is no log p(x) and no lower bound on it: what it has is a "
     "reconstruction error. Use reconstruction(X), or fit a VAE (or ProbabilisticPCA) for a density."
@@ -22,7 +23,7 @@ NO_EVIDENCE = (
 
 
 class FlatPrior(nn.Module):
-    """The improper p(z) = constant: nothing is said about z.
+    """The improper p(z) = constant: nothing is said about z. It remembers the percentiles of codes, for walks along a unit.
 
     Arguments:
         n_latent: size of z.
@@ -32,15 +33,23 @@ class FlatPrior(nn.Module):
     """
 
     like: Tensor
+    grid: Tensor
 
     def __init__(self, n_latent: int) -> None:
         super().__init__()
         check_sizes(n_latent=n_latent)
         self.shape = (n_latent,)
         self.register_buffer("like", torch.zeros(n_latent), persistent=False)
+        self.register_buffer("grid", torch.zeros(POINTS, n_latent))
 
     def forward(self) -> Distribution:
-        return Flat(self.like)
+        return Flat(self.like, self.grid)
+
+    @torch.no_grad()
+    def spread(self, codes: Tensor) -> None:
+        """Remember how codes `(rows, n_latent)` are spread, unit by unit; it is no part of the density."""
+        share = torch.linspace(0, 1, POINTS, dtype=codes.dtype, device=codes.device)
+        self.grid.copy_(torch.quantile(codes, share, dim=0))
 
 
 class Decoder(LatentVariableModel):

@@ -50,6 +50,11 @@ def fit_section(view: View, notes: Sequence[str]) -> Section:
         "A latent variable model explains each row x of the data by a few hidden numbers z: it draws z from a simple "
         "distribution, the prior, and x from a distribution that depends on z, the likelihood."
     )
+    if not view.has_prior:
+        read = (
+            "An autoencoder explains each row x of the data by a code z of a few numbers, which an encoder makes from the row, and "
+            "from which a decoder makes the row again. It is learnt by how well rows come back."
+        )
     folded = Table(("setting", "value"), settings, "All settings of the estimator")
     return Section("fit", "What was fitted", read, tuple(notes), table=Table((), rows), folded=folded)
 

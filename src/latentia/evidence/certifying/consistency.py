@@ -143,21 +143,14 @@ def bound_gradient(s: Subject) -> str:
         raise Unproven("A refined posterior hands no gradient back, and says so.")
     if not (q.has_rsample or enumerable(q)):
         raise Unproven(f"{type(q).__name__} is not differentiable through its draws.")
-    if s.posterior is not None and not any(p.requires_grad for p in s.posterior.parameters()) and s.exact:
-        parameters = list(s.model.parameters())
-    else:
-        parameters = [*s.model.parameters(), *(s.posterior.parameters() if s.posterior is not None else ())]
+    parameters = [*s.model.parameters(), *s.posterior.parameters()]
     bound = Elbo(4)
 
     def terms() -> Any:
         with row_noise(s.x, s.seed):
-            return bound(s.model, s.posterior if s.posterior is not None else _own(), s.batch)
+            return bound(s.model, s.posterior, s.batch)
 
     return _slopes(lambda: terms().surrogate.sum(), lambda: terms().value.sum(), parameters, s.seed)
-
-
-def _own() -> Callable[..., Any]:
-    return lambda batch, model: model.posterior(batch.x)
 
 
 def _slopes(surrogate: Callable[[], Tensor], value: Callable[[], Tensor], every: list[nn.Parameter], seed: int) -> str:

@@ -11,7 +11,6 @@ from ...fitted import Fit
 from ...randomness import Stream
 from ..estimators import elbo, importance
 from .base import Refuted, Subject, claim, is_finite, require_close
-from .simulated import _Own
 
 SAME = 1e-9
 
@@ -20,18 +19,17 @@ def _numbers(s: Subject, x: Tensor, model: Any = None, posterior: Any = None, **
     """One number per row that all of p and q goes into, `(rows,)`."""
     p = s.model if model is None else model
     q = s.posterior if posterior is None else posterior
-    if q is None and not hasattr(p, "posterior"):
+    if q is None:
         z = s.z(2)[:, :1].expand(-1, len(x), *s.latent_shape)
         return p.log_joint(x, z).mean(0).detach()
-    q = _Own() if q is None else q
     if not getattr(p, "is_density", True):
-        return q_centre(p, q, x)
+        return _at_centre(p, q, x)
     if is_finite(p.prior()):
         return elbo(p, q, x, seed=s.seed, **options).values
     return importance(p, q, x, n_samples=7, seed=s.seed, **options).values
 
 
-def q_centre(p: Any, q: Any, x: Tensor) -> Tensor:
+def _at_centre(p: Any, q: Any, x: Tensor) -> Tensor:
     """log p(x, z) at the centre of q, `(rows,)`, for likelihoods that are no density."""
     from ...batch import Batch
 

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from ...abilities import HasLogProb
 from ...randomness import Stream
+from ..calibration import calibrate
 from ..estimators import elbo, exact, importance
 from .base import LONG, Noted, Refuted, Subject, Unproven, claim, is_finite
 from .consistency import along, directions
 
 SIGMAS = 5.5
-RANKS, BINS = 39, 10
+RANKS = 39
 FEW, MANY = 10, 100
 
 
@@ -76,7 +77,7 @@ def _single(parameters: list, seed: int) -> list[list[Tensor]]:
 def order(s: Subject) -> str:
     s.density()
     s.q()
-    q = s.posterior if s.posterior is not None else _Own()
+    q = s.posterior
     found = [elbo(s.model, q, s.x, n_samples=256, seed=s.seed)]
     if not is_finite(s.model.prior()):
         found += [importance(s.model, q, s.x, n_samples=k, seed=s.seed + i) for i, k in enumerate((FEW, MANY))]
@@ -98,32 +99,16 @@ def _named(e: object) -> str:
     return f"{names.get(e.method, e.method)} {e.mean:.3f}"  # type: ignore[attr-defined]
 
 
-class _Own(torch.nn.Module):
-    def forward(self, batch: object, model: object) -> object:
-        return model.posterior(batch.x)  # type: ignore[attr-defined]
-
-
 @claim(
     "calibration",
     "the rank of the true z among draws of q is uniform: certain for an exact posterior, measured for others",
 )
 def calibration(s: Subject) -> "str | Noted":
-    from scipy.stats import chisquare
-
-    z, x = s.pairs
-    z, q = z[0], s.q(x)
-    with Stream(s.seed + 4):
-        draws = q.sample(torch.Size((RANKS,))).double()
-        ties = torch.rand(len(x), max(1, z[0].numel()), dtype=torch.float64)
-    truth = z.double().reshape(len(x), -1)
-    draws = draws.reshape(RANKS, len(x), -1)
-    rank = (draws < truth).sum(0) + (ties * ((draws == truth).sum(0) + 1)).floor()
-    counts = torch.stack([torch.histc(r, BINS, 0, RANKS + 1) for r in rank.double().T])
-    p_values = [float(chisquare(c.numpy()).pvalue) for c in counts]
-    inside = ((rank >= 2) & (rank <= RANKS - 2)).double().mean()
-    text = f"p = {min(p_values):.2g} (least of {len(p_values)} units); middle 90 % hold {100 * float(inside):.0f} % of the truths"
+    s.q()
+    found = calibrate(s.model, s.posterior, n_rows=LONG, n_samples=RANKS, seed=s.seed + 4)
+    text = f"p = {found.p_value:.2g} (ranks of all units and of the density); 90 % regions hold {100 * found.coverage(0.9):.0f} %"
     if not s.exact:
         return Noted(f"{text}; q does not claim to be exact")
-    if min(p_values) * len(p_values) < 1e-6:
+    if found.p_value < 1e-6:
         raise Refuted(f"Ranks are not uniform: {text}.")
     return text
