@@ -55,7 +55,7 @@ def test_a_run_folder_is_what_it_says(run: Path) -> None:
     assert not list(run.rglob(".*"))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "gan"])  # see test_cli_gan.py
 def test_every_model_fits_scores_and_samples(model: str, table: Path, tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "run"
     more = QUICK if model == "vae" else ["--no-report", "--max-epochs", "20"]
@@ -130,7 +130,7 @@ BAD = {
     "huge integers": (lambda d: ["fit", write(d / "i.csv", f"a,b\n{2**60},2\n1,2\n"), "--out", str(d / "o")], "2**53"),
     "unknown option value": (lambda d: ["fit", "iris", "--scale", "big", "--out", str(d / "o")], "standard"),
     "unknown likelihood": (lambda d: ["fit", "iris", "--likelihood", "norma", "--out", str(d / "o")], "Did you mean normal"),
-    "unknown model": (lambda d: ["fit", "iris", "--model", "gan", "--out", str(d / "o")], "gmm"),
+    "unknown model": (lambda d: ["fit", "iris", "--model", "banana", "--out", str(d / "o")], "gmm"),
     "option of another model": (lambda d: ["fit", "iris", "--covariance", "full", "--out", str(d / "o")], "--covariance"),
     "likelihood that does not fit": (lambda d: ["fit", "iris", "--likelihood", "bernoulli", "--out", str(d / "o")], "0 and 1"),
     "hidden that is no list": (lambda d: ["fit", "iris", "--hidden", "big", "--out", str(d / "o")], "--hidden"),

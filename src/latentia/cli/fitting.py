@@ -187,17 +187,21 @@ def _close(
 
         write_report(estimator, data, page, evidence=[estimate for _, estimate in estimates])
     units = _units(estimator, rows)
+    beside = _beside(estimator, rows, name)
     result = {
         "run": str(out),
         "status": estimator.fit_.status,
         "rows": name,
         "evidence": [{"name": title, **estimate.as_dict()} for title, estimate in estimates],
         **({"active_units": units[0], "n_latent": units[1]} if units else {}),
+        **({"quality": beside.as_dict()} if beside else {}),
         **({"report": str(page)} if with_report else {}),
     }
     if as_json:
         print_json(result)
         return 0
+    from .quality_command import AIM
+
     out_console = Console(highlight=False)
     if estimates:
         out_console.print(estimate_table(estimates, bits(estimator), f"Nats per row, on {len(rows):,} {name}"))
@@ -205,12 +209,12 @@ def _close(
         if estimate.warning:
             out_console.print(estimate.warning, markup=False)
     facts = {"active units": f"{units[0]} of {units[1]}"} if units else {}
+    facts |= {m.name: f"{m.value:.4f} ({AIM[m.better]} is better)" for m in beside.numbers} if beside else {}
     facts |= {"status": estimator.fit_.status, "run": out} | ({"report": page} if with_report else {})
     out_console.print(facts_table(facts))
-    out_console.print(
-        f"Next: latentia score {out} {source} · latentia sample {out} -n 5 · latentia encode {out} {source}",
-        markup=False,
-    )
+    infers = f"latentia score {out} {source} · latentia sample {out} -n 5 · latentia encode {out} {source}"
+    makes = f"latentia sample {out} -n 5 · latentia quality {out} {source}"
+    out_console.print(f"Next: {infers if estimator.has_codes else makes}", markup=False)
     return 0
 
 
@@ -263,8 +267,18 @@ def bits(estimator: Any) -> int | None:
     return int(estimator.n_features_in_) if estimator.plan_.is_probability else None
 
 
+def _beside(estimator: Any, rows: Any, name: str) -> Any:
+    """Samples beside rows, in numbers, of a model without evidence and codes."""
+    if estimator.has_codes:
+        return None
+    from ..evidence import quality
+
+    n = len(rows)
+    return quality(estimator.sample(n, 0), rows, "pca" if n > 60 else "raw", n=n, k=max(1, min(5, n - 2)))
+
+
 def _units(estimator: Any, rows: Any) -> tuple[int, int] | None:
-    if not estimator.model_.latent_shape:
+    if not estimator.model_.latent_shape or not estimator.has_codes:
         return None
     import torch
 

@@ -14,6 +14,7 @@ MODELS = {
     "ppca": "ProbabilisticPCA",
     "fa": "FactorAnalysis",
     "gmm": "GaussianMixture",
+    "gan": "GAN",
     "linear-ae": "LinearAutoencoder",
     "logistic-pca": "LogisticPCA",
     "ae": "Autoencoder",
@@ -104,6 +105,17 @@ OPTIONS = (
     Option("max_epochs", int, "Epochs (passes of EM) at most."),
     Option("max_time", float, "Seconds at most."),
     Option("batch_size", int, "Rows per step."),
+    Option("objective", str, "Of a game: non-saturating, minimax, wasserstein, hinge, least-squares, relativistic."),
+    Option("critic_steps", int, "Steps of the critic before each of the generator."),
+    Option("pack", int, "Rows that the critic sees side by side."),
+    Option("gradient_penalty", float, "Weight of the penalty on critic slopes other than one; 10 for wasserstein."),
+    Option("r1", float, "Weight of the critic's squared slope at rows."),
+    Option("r2", float, "Weight of the critic's squared slope at samples."),
+    Option("spectral", bool, "Spectral normalisation of the critic."),
+    Option("average", float, "Decay of the moving average of the generator's weights; 0 for none."),
+    Option("channels", int, "Of the finest layer of a game's convolutional networks."),
+    Option("critic_learning_rate", float, "Of the critic, where it is not the generator's."),
+    Option("betas", str, "Of Adam in a game, such as 0.5,0.99."),
     Option("optimizer", str, "Name in torch.optim."),
     Option("learning_rate", float, "Of the optimiser."),
     Option("schedule", str, "constant, cosine, linear: of the learning rate."),
@@ -168,6 +180,12 @@ def _value(option: Option, value: Any) -> Any:
             return value
     if option.name == "l2":
         return _pair(option, value)
+    if option.name == "betas":
+        try:
+            first, second = (float(part) for part in str(value).split(","))
+        except ValueError:
+            raise ParameterError(f"--betas={value!r} is no pair of numbers. Use two, such as 0.5,0.99.") from None
+        return first, second
     if option.name == "patience" and value == 0:
         return None
     return value

@@ -14,6 +14,7 @@ MODELS = {
     "ProbabilisticPCA": "probabilistic PCA",
     "FactorAnalysis": "factor analysis",
     "GaussianMixture": "Gaussian mixture",
+    "GAN": "generative adversarial network",
     "LinearAutoencoder": "linear autoencoder",
     "LogisticPCA": "logistic principal components",
     "Autoencoder": "autoencoder",
@@ -102,7 +103,12 @@ def _rows_words(view: View) -> str:
 def _learning_words(view: View) -> str:
     estimator, fit = view.estimator, view.estimator.fit_
     how = str(getattr(estimator, "learner", type(estimator.learner_).__name__))
-    names = {"amortized": "amortised variational inference", "exact-em": "exact EM", "closed-form": "in closed form"}
+    names = {
+        "amortized": "amortised variational inference",
+        "exact-em": "exact EM",
+        "closed-form": "in closed form",
+        "adversarial": "a game with a critic",
+    }
     words = names.get(how, how)
     return f"{words[:1].upper()}{words[1:]}: {plural(fit.epochs, 'epoch')}, {plural(fit.steps, 'step')}."
 

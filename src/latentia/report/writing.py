@@ -61,6 +61,8 @@ def make_page(
     from .view import make_view
 
     view = make_view(estimator, dataset)
+    if not estimator.has_codes:
+        return _page_of_game(view, notes, title)
     scored, refusals = score(view) if evidence is None or _is_error(view) else ([Scored("", e) for e in evidence], [])
     units = latent_units(view)
     sections = [
@@ -80,14 +82,41 @@ def make_page(
             latent.manifold_section(view, units),
             latent.interpolation_section(view),
         ]
-    name = fits.model_name(estimator)
-    heading = title or f"{name[:1].upper()}{name[1:]} of {dataset.name}"
-    foot = f"Made by latentia {__version__}. Seed {view.seed}. This file needs no network and runs no scripts."
-    return Page(heading, _subtitle(view), key_numbers(view, scored, units), [s for s in sections if s], foot)
+    cards = key_numbers(view, scored, units)
+    return Page(title or _heading(view), _subtitle(view), cards, [s for s in sections if s], _foot(view))
 
 
 def _is_error(view: Any) -> bool:
     return view.estimator._default_evidence == "reconstruction"
+
+
+def _page_of_game(view: Any, notes: Sequence[str], title: str | None) -> Any:
+    """The page of a model without a q(z|x)."""
+    from . import fit_sections as fits
+    from . import game_sections as game
+    from .page import Page
+
+    found = game.measured(view)
+    sections = [
+        fits.fit_section(view, notes),
+        game.game_section(view),
+        game.through_training_section(view),
+        game.fakes_section(view),
+        game.quality_section(view, found),
+        game.no_evidence_section(view),
+    ]
+    return Page(title or _heading(view), _subtitle(view), game.game_cards(found), [s for s in sections if s], _foot(view))
+
+
+def _heading(view: Any) -> str:
+    from .fit_sections import model_name
+
+    name = model_name(view.estimator)
+    return f"{name[:1].upper()}{name[1:]} of {view.dataset.name}"
+
+
+def _foot(view: Any) -> str:
+    return f"Made by latentia {__version__}. Seed {view.seed}. This file needs no network and runs no scripts."
 
 
 def _subtitle(view: Any) -> str:

@@ -1,0 +1,86 @@
+"""`latentia fit --model gan` and what follows it, at the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latentia.cli import main
+
+TINY = ["--n-latent", "2", "--hidden", "8", "--max-epochs", "3", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gan") / "three.csv"
+    x = np.random.default_rng(0).normal(size=(120, 3)) * [1, 5, 0.1]
+    np.savetxt(path, x, delimiter=",", header="a,b,c", comments="")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(table: Path) -> Path:
+    out = table.parent / "run"
+    assert main(["fit", str(table), "--model", "gan", "--out", str(out), *TINY]) == 0
+    return out
+
+
+def test_a_fit_prints_no_bound_but_distances(table: Path, tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "run"
+    more = ["--objective", "hinge", "--pack", "2", "--batch-size", "32", "--betas", "0.0,0.9", "--r1", "0.5"]
+    assert main(["fit", str(table), "--model", "gan", "--out", str(out), *TINY, *more, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["evidence"] == []
+    assert "no bound on log p(x)" in result["status"]
+    assert result["quality"]["numbers"][0]["name"].startswith("Frechet distance, raw features, N=")
+
+
+def test_the_report_shows_the_game_and_no_evidence(run: Path) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8")
+    for words in ("The game", "Samples through training", "No log p(x)", "Frechet distance", "How it ended"):
+        assert words in page
+    for words in ("ELBO", ">nan<", "Reconstructions beside"):
+        assert words not in page
+
+
+def test_samples_and_distances(run: Path, table: Path, capsys: Any) -> None:
+    assert main(["sample", str(run), "-n", "5", "--out", str(run / "new.npy"), "--force"]) == 0
+    assert np.load(run / "new.npy", allow_pickle=False).shape == (5, 3)
+    capsys.readouterr()
+    assert main(["quality", str(run), str(table), "--features", "raw", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 120
+
+
+def test_a_score_needs_a_stated_noise(run: Path, table: Path, capsys: Any) -> None:
+    assert main(["score", str(run), str(table)]) == 2
+    assert "annealed" in capsys.readouterr().err
+    asked = ["score", str(run), str(table), "--evidence", "annealed", "--noise", "0.5", "--limit", "5", "--steps", "20"]
+    assert main([*asked, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["kind"] == "lower"
+    assert np.isfinite(result["mean"])
+
+
+BAD = {
+    "encode": (lambda run, table: ["encode", str(run), str(table)], "without a q(z|x)"),
+    "reconstruct": (lambda run, table: ["reconstruct", str(run), str(table)], "without a q(z|x)"),
+    "pack": (
+        lambda run, table: ["fit", str(table), "--model", "gan", "--out", str(run) + "2", *TINY, "--pack", "7"],
+        "does not divide",
+    ),
+    "betas": (
+        lambda run, table: ["fit", str(table), "--model", "gan", "--out", str(run) + "3", *TINY, "--betas", "big"],
+        "--betas",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_mistakes_get_a_sentence(name: str, run: Path, table: Path, capsys: Any) -> None:
+    command, words = BAD[name]
+    assert main(command(run, table)) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
