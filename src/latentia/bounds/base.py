@@ -1,6 +1,6 @@
 """What every bound returns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -22,6 +22,7 @@ class Terms:
         draws: for each sample the number whose mean (ELBO) or log-mean-exp (importance) is the value,
             `(samples, batch)`; None where the value is exact.
         shared: the part of global latents, counted once for the data set; None where there are none.
+        units: gives the KL of each latent unit, `(batch, units)`, when it is called; None where nobody knows it.
     """
 
     value: Tensor
@@ -29,6 +30,7 @@ class Terms:
     parts: Mapping[str, Tensor] = field(default_factory=dict)
     draws: Tensor | None = None
     shared: Tensor | None = None
+    units: Callable[[], Tensor] | None = None
 
 
 class Bound(Protocol):

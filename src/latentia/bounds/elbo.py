@@ -1,6 +1,7 @@
 """The evidence lower bound."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -74,18 +75,19 @@ class Elbo:
         log_lik = model.log_likelihood(batch.x, z, batch.observed)  # (samples, batch)
         closed = self._closed(q, p) if how.closed_kl else None
         divergence = closed if closed is not None else self._drawn_kl(how, q, p, z)
+        units = partial(unit_kl, q, p)  # summed already in the closed KL, and wanted by few
         draws = log_lik - divergence
         value = over_samples(draws)
         with torch.no_grad():
             parts = {"reconstruction": over_samples(log_lik)}
         parts["kl"] = divergence if closed is not None else over_samples(divergence)
         if how.through_draw or not torch.is_grad_enabled():
-            return Terms(value, value, parts, draws)
+            return Terms(value, value, parts, draws, units=units)
         drawn = Drawn(q, z, noise, model, batch, auxiliaries)
         if closed is not None:
-            return Terms(value, how.average(drawn, log_lik) - closed, parts, draws)
+            return Terms(value, how.average(drawn, log_lik) - closed, parts, draws, units=units)
         parts["kl"] = _scored(drawn, divergence)
-        return Terms(value, how.average(drawn, draws), parts, draws)
+        return Terms(value, how.average(drawn, draws), parts, draws, units=units)
 
     def _estimator(self, q: Distribution) -> Gradient:
         how = as_gradient("auto" if not torch.is_grad_enabled() else self.gradient, "elbo", self.n_samples)

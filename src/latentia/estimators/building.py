@@ -9,8 +9,9 @@ from ..bounds import Bound, Elbo, ImportanceWeighted, Renyi
 from ..errors import ParameterError, choose
 from ..families import Family
 from ..learn import AmortizedVI, Learner, Objective, Schedule
-from ..networks import MLP, ConvDecoder, ConvEncoder
+from ..networks import MLP, ConvDecoder, ConvEncoder, SkipMLP
 from ..posteriors import Amortized, Posterior
+from .cures import make_objective
 from .latents import default_gradient
 
 NETWORKS = ("mlp", "conv")
@@ -32,7 +33,8 @@ def networks_of_sizes(
     hidden = tuple(estimator.hidden)
     if estimator.network == "mlp":
         encoder = MLP(n_features, n_encoded, hidden, estimator.activation)
-        return encoder, MLP(n_latent, n_decoded, hidden[::-1], estimator.activation)
+        decoder = SkipMLP if getattr(estimator, "skip", False) else MLP
+        return encoder, decoder(n_latent, n_decoded, hidden[::-1], estimator.activation)
     shape = tuple(estimator.image_shape or getattr(estimator, "image_shape_", ()))
     if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
         raise ParameterError(
@@ -46,6 +48,7 @@ def networks_of_sizes(
         )
     options: dict[str, Any] = {"n_hidden": hidden[-1] if hidden else 256, "activation": estimator.activation}
     encoder = ConvEncoder(shape, n_encoded, **options)
+    options["skip"] = getattr(estimator, "skip", False)
     return encoder, ConvDecoder(n_latent, shape, n_decoded // n_features, **options)
 
 

@@ -15,6 +15,7 @@ from ..networks.centred import Centred
 from ..posteriors import Amortized, Borrowed, Posterior
 from .base import LatentEstimator
 from .building import make_learner, networks_of_sizes
+from .cures import with_committed_rate, with_normalised_mean
 from .facts import Facts, as_facts
 from .latents import make_latent, make_prior, pseudo_inputs, refuse_sharing
 from .plan import Plan, check_support, make_binarise, make_plan
@@ -50,6 +51,12 @@ class VAE(LatentEstimator):
             "leave-one-out", "vimco" or "nvil", whichever the latent and `n_samples` allow), or a name of `families.GRADIENTS`.
         n_samples: draws of z per row while learning.
         kl_weight, kl_warm_up: weight of the KL, and steps in which it rises from 0 (the ELBO only).
+        kl_annealing, kl_cycles: how it rises: "linear", "sigmoid", or "cyclical" in so many cycles.
+        free_bits, free_bits_group: nats of KL that cost nothing, for each group of so many units; a group of 0 is all.
+        target_rate: nats per row to which the KL is drawn, see `learn.Objective`.
+        committed_rate: nats per row below which the KL cannot fall (delta-VAE): the posterior's scales are kept small.
+        batch_norm_mean: spread of the posterior means over a batch, fixed by a batch norm (BN-VAE), such as 0.6; 0 for none.
+        skip: z enters every layer of the decoder.
         max_epochs, max_time, batch_size: how long, seconds at most, rows per step.
         optimizer, learning_rate, schedule, gradient_clip: see `learn.AmortizedVI`; schedule "constant", "cosine", "linear".
         validation_fraction: share of rows held out for early stopping; 0 for none.
@@ -97,6 +104,14 @@ class VAE(LatentEstimator):
         n_samples: int = 1,
         kl_weight: float = 1.0,
         kl_warm_up: int = 0,
+        kl_annealing: str = "linear",
+        kl_cycles: int = 4,
+        free_bits: float = 0.0,
+        free_bits_group: int = 1,
+        target_rate: float | None = None,
+        committed_rate: float = 0.0,
+        batch_norm_mean: float = 0.0,
+        skip: bool = False,
         max_epochs: int = 100,
         max_time: float | None = None,
         batch_size: int = 128,
@@ -122,6 +137,9 @@ class VAE(LatentEstimator):
         self.learner, self.bound, self.n_samples = learner, bound, n_samples
         self.alpha, self.gradient = alpha, gradient
         self.kl_weight, self.kl_warm_up = kl_weight, kl_warm_up
+        self.kl_annealing, self.kl_cycles = kl_annealing, kl_cycles
+        self.free_bits, self.free_bits_group, self.target_rate = free_bits, free_bits_group, target_rate
+        self.committed_rate, self.batch_norm_mean, self.skip = committed_rate, batch_norm_mean, skip
         self.max_epochs, self.max_time, self.batch_size = max_epochs, max_time, batch_size
         self.optimizer, self.learning_rate, self.schedule = optimizer, learning_rate, schedule
         self.gradient_clip = gradient_clip
@@ -143,9 +161,10 @@ class VAE(LatentEstimator):
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
         refuse_sharing(self)
-        latent, family = make_latent(self), plan.family(n_features, self.noise, max(1, self.n_categories_))
+        latent, family = with_committed_rate(self, make_latent(self)), plan.family(n_features, self.noise, max(1, self.n_categories_))
         sizes = latent.family.n_outputs, latent.n_in, family.n_outputs
         encoder, decoder = networks_of_sizes(self, n_features, *sizes)
+        encoder = with_normalised_mean(self, encoder)
         if isinstance(family, DiscretisedLogisticMixture):
             encoder = Centred(family.high / 2, family.high / 2, encoder)
         likelihood = Conditional(latent.wrap(decoder), family, latent.shape)

@@ -1,7 +1,7 @@
 """The families of the first hour: normal, Bernoulli, continuous Bernoulli, categorical, and a reconstruction error."""
 
 from collections.abc import Sequence
-from math import log
+from math import inf, log
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ class Normal(Family):
 
     The scale is fixed (a number), learnt as one number ("one"), learnt for each cell ("per-feature") or output by
     the network ("network", log scale = raw[1]). Log scales are bounded smoothly, so that no input makes them
-    overflow. A Gaussian on noiseless values has no finite optimum: `floor` is the least scale, in model units.
+    overflow. A Gaussian on noiseless values has no finite optimum: `floor` is the least scale, in model units. Under a
+    `ceiling` 1 / scale^2 grows by 1 / ceiling^2, so that the scale stays below it.
 
     Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, appendix C.2.
 
@@ -33,9 +34,11 @@ class Normal(Family):
     name = "normal"
     bounded_above = False
 
-    def __init__(self, event_shape: Sequence[int], scale: float | str = "network", floor: float = 0.0) -> None:
+    def __init__(
+        self, event_shape: Sequence[int], scale: float | str = "network", floor: float = 0.0, ceiling: float = inf
+    ) -> None:
         super().__init__(event_shape)
-        self.scale, self.floor = scale, float(floor)
+        self.scale, self.floor, self.ceiling = scale, float(floor), float(ceiling)
         if isinstance(scale, str) and scale not in ("network", "one", "per-feature"):
             raise ParameterError(
                 f"scale={scale!r} is not known. Use a positive number, 'one', 'per-feature' or 'network'."
@@ -58,6 +61,8 @@ class Normal(Family):
             free = torch.exp(log_scale)
         else:
             free = loc.new_tensor(float(self.scale))
+        if self.ceiling < inf:
+            free = torch.rsqrt(free.square().reciprocal() + self.ceiling**-2)
         if self.floor:
             free = torch.sqrt(free.square() + self.floor**2)
         return free if free.shape == loc.shape and free.dtype == loc.dtype else free.to(loc.dtype).expand_as(loc)

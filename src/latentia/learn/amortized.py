@@ -112,6 +112,7 @@ class AmortizedVI(Learner):
             return terms, self.objective(terms, batch, kl_weight, mean_weight)
 
         settings, processes = (self.bound, self.objective), processes_of(batches)
+        self.objective.refuse_shares(processes.many)
         alone = None if self.gradient_clip is not None else optimizer
         handles = {
             "gradient": GradientStep(

@@ -5,7 +5,9 @@ from .conv import ConvDecoder, ConvEncoder
 from .critics import ConvCritic, Critic
 from .lstm import LSTMDecoder, LSTMEncoder
 from .mlp import MLP
+from .normalised import NormalisedMean
 from .one_hot import OneHot
+from .skip import SkipMLP
 from .tokens import SequenceDecoder, WordDropout
 from .transformer import TransformerDecoder, TransformerEncoder
 from .upwards import ConvGenerator
@@ -20,8 +22,10 @@ __all__ = [
     "Critic",
     "LSTMDecoder",
     "LSTMEncoder",
+    "NormalisedMean",
     "OneHot",
     "SequenceDecoder",
+    "SkipMLP",
     "TransformerDecoder",
     "TransformerEncoder",
     "WordDropout",

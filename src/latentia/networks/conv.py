@@ -62,6 +62,8 @@ class ConvDecoder(nn.Module):
         image_shape: (height, width) or (height, width, channels) of the output.
         n_raw: raw numbers per pixel and channel; the output is `(rows, n_raw x pixels)`.
         channels, n_hidden, activation: as for `ConvEncoder`.
+        skip: whether the input enters every layer, as z does in generative skip models: the second dense layer beside the
+            first one's output, the convolutions as a number added to each channel.
 
     >>> ConvDecoder(3, (28, 20), n_raw=2)(__import__("torch").zeros(5, 3)).shape
     torch.Size([5, 1120])
@@ -75,6 +77,7 @@ class ConvDecoder(nn.Module):
         channels: Sequence[int] = (32, 64),
         n_hidden: int = 256,
         activation: str = "relu",
+        skip: bool = False,
     ) -> None:
         super().__init__()
         self.height, self.width, self.depth = parts(image_shape)
@@ -92,11 +95,27 @@ class ConvDecoder(nn.Module):
             make_activation(activation),
             nn.ConvTranspose2d(first, n_raw * self.depth, 4, stride=2, padding=1, bias=False),
         )
+        self.ways = None if not skip else self._ways(n_in, n_hidden, (first, n_raw * self.depth))
         self.pixels = PixelBias(n_raw * self.height * self.width * self.depth)
 
+    def _ways(self, n_in: int, n_hidden: int, channels: Sequence[int]) -> nn.ModuleList:
+        """The short ways from the input: into the second dense layer, and to the channels of each convolution."""
+        second = self.dense[2]
+        assert isinstance(second, nn.Linear)
+        self.dense[2] = nn.Linear(n_hidden + n_in, second.out_features)
+        return nn.ModuleList(nn.Linear(n_in, size, bias=False) for size in channels)
+
+    def _drawn(self, z: Tensor) -> Tensor:
+        if self.ways is None:
+            return self.up(self.dense(z).reshape(len(z), -1, *self.grid))
+        hidden = torch.cat([self.dense[:2](z), z], 1)
+        h = self.dense[2:](hidden).reshape(len(z), -1, *self.grid)
+        first, act, last = self.up
+        h = act(first(h) + self.ways[0](z)[..., None, None])
+        return last(h) + self.ways[1](z)[..., None, None]
+
     def forward(self, z: Tensor) -> Tensor:
-        grid = self.dense(z).reshape(len(z), -1, *self.grid)
-        image = self.up(grid)[..., : self.height, : self.width]
+        image = self._drawn(z)[..., : self.height, : self.width]
         image = image.reshape(len(z), self.n_raw, self.depth, self.height, self.width).movedim(2, -1)
         return self.pixels(image.reshape(len(z), -1))
 
