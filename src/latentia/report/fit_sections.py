@@ -232,7 +232,8 @@ def units_section(view: View, units: Units) -> Section:
     total = "" if kl is None else f" KL of all units together: {number(float(kl.sum()), 2)} nats per row."
     text = f"{units.n_active} of {plural(len(units.activity), 'latent unit')} active (variance above 0.01).{total}"
     if view.estimator.posterior_ is not None and kl is None:
-        text += " The posterior of this model ties the units together, so that the KL cannot be told apart by unit."
+        ties = "The posterior of this model ties the units together, so that the KL cannot be told apart by unit."
+        text += f" {ties if view.has_prior else 'A code is a point, which has no KL.'}"
     chart = picture(
         units_chart(units.activity.numpy(), kl),
         "Bars: KL of each latent unit and its activity, most active first.",
