@@ -9,15 +9,14 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..abilities import has_globals
-from ..abilities import has_globals
 from ..batch import Batch
 from ..distributions import kl
 from ..errors import AbilityError, ParameterError, choose
 from .base import Terms, enumerable
-from .shared import with_globals
 from .finite import every_value
 from .gradients import Drawn, Gradient, as_gradient, over_samples
 from .shared import with_globals
+from .units import unit_kl
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,6 @@ class Elbo:
         return as_gradient(self.gradient, "elbo", self.n_samples).auxiliaries(model)
 
     def __call__(self, model: Any, posterior: Any, batch: Batch, auxiliaries: nn.Module | None = None) -> Terms:
-        if has_globals(model):
-            return with_globals(model, posterior, batch)
         if has_globals(model):
             return with_globals(model, posterior, batch)
         q, p = posterior(batch, model), model.prior()
