@@ -32,6 +32,9 @@ Streamed = Annotated[str, typer.Option("--stream", help="yes: rows stay on the d
 Split = Annotated[str, typer.Option("--split", help="train, valid or test, of a named set.")]
 Evidence = Annotated[str, typer.Option("--evidence", help="elbo, importance, exact; auto: exact where it is known.")]
 Samples = Annotated[int, typer.Option("--samples", help="Draws of z per row.")]
+Some = Annotated[int | None, typer.Option("--samples", help="Draws of z per row; with --error, at most so many.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="So many rows at most, drawn by the seed.")]
+Temperatures = Annotated[int | None, typer.Option("--steps", help="Temperatures of annealed evidence; 500 without it.")]
 Devices = Annotated[int, typer.Option("--devices", help="Processes on this machine, one for each device.")]
 Nodes = Annotated[int, typer.Option("--nodes", help="Machines; the same command is given on each.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]
@@ -107,8 +110,24 @@ def resume(
 def score(
     run: Run,
     source: Data,
-    evidence: Evidence = "auto",
-    samples: Samples = 128,
+    evidence: Annotated[
+        str,
+        typer.Option(
+            "--evidence",
+            help="elbo, importance, annealed, bidirectional, exact; auto: exact where it is known, else importance.",
+        ),
+    ] = "auto",
+    samples: Some = None,
+    error: Annotated[
+        float | None, typer.Option("--error", help="The Monte Carlo error of the mean wanted; draws go where it is needed.")
+    ] = None,
+    proposal: Annotated[
+        str | None, typer.Option("--proposal", help="Of importance: encoder, refined, defensive.")
+    ] = None,
+    steps: Temperatures = None,
+    start: Annotated[str | None, typer.Option("--start", help="Of annealed: prior, or q.")] = None,
+    simulated: Annotated[int, typer.Option("--simulated", help="Of bidirectional: rows that the model makes.")] = 100,
+    limit: Limit = None,
     seed: Seed = 0,
     rows: Annotated[Path | None, typer.Option("--rows", help="Write one number per row to this file.")] = None,
     drop: Names = None,
@@ -123,7 +142,47 @@ def score(
     from .using import run_score
 
     selection = {"drop": drop or [], "label": label, "weight": weight, "split": split, "stream": stream}
-    return run_score(run, source, selection, evidence, samples, seed, rows, force, json)
+    given = {"n_samples": samples, "error": error, "proposal": proposal, "n_steps": steps, "start": start}
+    options = {name: value for name, value in given.items() if value is not None}
+    return run_score(run, source, selection, evidence, options, seed, rows, force, json, limit, simulated)
+
+
+@app.command()
+def gaps(
+    run: Run,
+    source: Data,
+    samples: Annotated[int, typer.Option("--samples", help="Draws of z per row of each number.")] = 1000,
+    steps: Annotated[int, typer.Option("--steps", help="Steps of each row's own q.")] = 300,
+    limit: Limit = 500,
+    seed: Seed = 0,
+    drop: Names = None,
+    label: Label = None,
+    weight: Weight = None,
+    split: Split = "train",
+    stream: Streamed = "auto",
+    json: Json = False,
+) -> int:
+    """What the ELBO of DATA lacks: by the family of q, and by the encoder."""
+    from .evidence_commands import run_gaps
+
+    selection = {"drop": drop or [], "label": label, "weight": weight, "split": split, "stream": stream}
+    return run_gaps(run, source, selection, samples, steps, limit, seed, json)
+
+
+@app.command()
+def calibrate(
+    run: Run,
+    rows: Annotated[int, typer.Option("--rows", help="Rows that the model makes.")] = 1000,
+    samples: Annotated[int, typer.Option("--samples", help="Draws of z per row.")] = 99,
+    seed: Seed = 0,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw ranks and coverage into this .png file.")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> int:
+    """Whether the encoder's q(z|x) is a calibrated posterior, on rows that the run's model makes."""
+    from .evidence_commands import run_calibrate
+
+    return run_calibrate(run, rows, samples, seed, plot, force, json)
 
 
 @app.command()

@@ -55,22 +55,28 @@ def matching_rows(run: Path, source: str, selection: dict[str, Any]) -> Dataset 
 
 
 def run_score(
-    run: Path, source: str, selection: dict[str, Any], evidence: str, samples: int, seed: int, rows: Path | None,
-    force: bool, as_json: bool,
+    run: Path, source: str, selection: dict[str, Any], evidence: str, options: dict[str, Any], seed: int,
+    rows: Path | None, force: bool, as_json: bool, limit: int | None = None, simulated: int = 100,
 ) -> int:  # fmt: skip
-    """Print one estimate; write its rows where asked."""
+    """Print one estimate; write its rows where asked. With bidirectional evidence, also that of rows the model makes."""
+    from .evidence_commands import bracket_of, limited, show_bracket
+
     estimator = load_run(run)
-    data = matching_rows(run, source, selection)
+    data = limited(matching_rows(run, source, selection), limit, seed)
     check_target(rows, force)
+    both = evidence == "bidirectional"
+    options = {"evidence": "annealed" if both else evidence, "seed": seed, **options}
     if isinstance(data, Shards):
-        estimate: Any = _score_shards(estimator, data, rows, force, evidence=evidence, n_samples=samples, seed=seed)
+        estimate: Any = _score_shards(estimator, data, rows, force, **options)
     else:
-        estimate = estimator.evidence(data.x, evidence, samples, data.weight, seed)
+        estimate = estimator.evidence(data.x, sample_weight=data.weight, **options)
         if rows is not None:
             write_array(_of_rows(estimate), _names(estimate), rows, force)
+    bracket = bracket_of(estimator, simulated, options) if both else None
     cells = bits(estimator)
     if as_json:
         more = {"bits_per_dimension": estimate.bits_per_dimension(cells)} if cells else {}
+        more = more if bracket is None else {**more, "bidirectional": bracket.as_dict()}
         print_json({"run": str(run), "data": data.name, **estimate.as_dict(), **more})
         return 0
     console = Console(highlight=False)
@@ -83,6 +89,8 @@ def run_score(
     )
     if estimate.warning:
         console.print(estimate.warning, markup=False)
+    if bracket is not None:
+        show_bracket(bracket, console)
     return 0
 
 

@@ -155,28 +155,37 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return to_numpy(torch.as_tensor(self.inverse_transform(self._posterior(rows)[0].cpu().numpy())), x.dtype)
 
     def evidence(
-        self, X: Any, evidence: str = "auto", n_samples: int = 128, sample_weight: Any = None, seed: int = 0
+        self,
+        X: Any,
+        evidence: str = "auto",
+        n_samples: int | None = None,
+        sample_weight: Any = None,
+        seed: int = 0,
+        **options: Any,
     ) -> Estimate:
         """log p(x) of each row as an `Estimate`, with its kind and its errors.
 
         Arguments:
             X: rows, user's units.
-            evidence: "exact", "elbo", "importance", or "auto": exact where the model knows it, else importance.
-            n_samples: draws of z per row, for "elbo" and "importance".
+            evidence: "exact", "elbo", "importance", "annealed", or "auto": exact where the model knows it, else importance.
+            n_samples: draws of z per row: 128 unless told; chains of "annealed": 16; with `error`, at most 10,000.
             sample_weight: of the rows, for the mean.
             seed: of the noise, which also depends on each row's content.
+            options: of the estimator: `proposal` and `error` of "importance"; `n_steps`, `n_leapfrog` and `start` of
+                "annealed"; see `latentia.evidence`.
         """
         x, rows = self._seen(X)
         weight = None if sample_weight is None else check_weight(sample_weight, len(x))
-        return self._estimate(rows, evidence, n_samples, weight, seed)
+        return self._estimate(rows, evidence, n_samples, weight, seed, **options)
 
     def _estimate(
         self,
         rows: Tensor,
         evidence: str = "auto",
-        n_samples: int = 128,
+        n_samples: int | None = None,
         weight: np.ndarray | None = None,
         seed: int = 0,
+        **options: Any,
     ) -> Estimate:
         plan_family = getattr(getattr(self.model_, "conditional", None), "family", None)
         if plan_family is not None:
@@ -187,9 +196,10 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             self.model_,
             self.posterior_,
             rows,
-            n_samples=n_samples,
+            n_samples=_samples(method, options) if n_samples is None else n_samples,
             seed=seed,
             weight=None if weight is None else torch.as_tensor(weight),
+            **options,
         )
 
     def totals(self, shards: Shards, **options: Any) -> Totals:
@@ -206,12 +216,12 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """`transform` of rows on a disk, at constant memory: an iterator over pieces of some thousand rows."""
         return streaming.transform_blocks(self, shards, return_std)
 
-    def score_samples(self, X: Any, evidence: str = "auto", n_samples: int = 128) -> np.ndarray:
+    def score_samples(self, X: Any, evidence: str = "auto", n_samples: int | None = None) -> np.ndarray:
         """log p(x) of each row, or a lower bound: nats per row, higher is better; arguments as for `evidence`."""
         return self.evidence(X, evidence, n_samples).values.numpy()
 
     def score(
-        self, X: Any, y: Any = None, sample_weight: Any = None, evidence: str = "auto", n_samples: int = 128
+        self, X: Any, y: Any = None, sample_weight: Any = None, evidence: str = "auto", n_samples: int | None = None
     ) -> float:
         """Mean of `score_samples`, nats per row, higher is better; of rows in memory, or of `data.Shards`."""
         if isinstance(X, Shards):
@@ -247,3 +257,10 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "seed": int(self.seed_),
             "more": {name: getattr(self, name) for name in self._learnt},
         }
+
+
+def _samples(method: str, options: Mapping[str, Any]) -> int:
+    """How many draws of z per row, where nobody said."""
+    if options.get("error") is not None:
+        return 10_000
+    return 16 if method == "annealed" else 128

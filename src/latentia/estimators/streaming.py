@@ -1,6 +1,7 @@
 """A fitted estimator over rows on a disk, block by block."""
 
 from collections.abc import Callable, Iterator
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,14 @@ def pieces(estimator: Any, shards: Shards) -> Iterator[Block]:
 
 
 def estimates(estimator: Any, shards: Shards, **options: Any) -> Iterator[Estimate]:
-    """The evidence of each piece; options as for `LatentEstimator.evidence`."""
+    """The evidence of each piece; options as for `LatentEstimator.evidence`.
+
+    An error that is asked of the mean of n rows is asked of a piece of m as error sqrt(n / m).
+    """
+    error = options.pop("error", None)
     for piece in pieces(estimator, shards):
-        yield estimator._estimate(estimator._seen(piece.x)[1], weight=piece.weight, **options)
+        more = {} if error is None else {"error": error * sqrt(shards.n_rows / len(piece.x))}
+        yield estimator._estimate(estimator._seen(piece.x)[1], weight=piece.weight, **options, **more)
 
 
 def totals(estimator: Any, shards: Shards, *, each: Callable[[Estimate], None] | None = None, **options: Any) -> Totals:

@@ -73,7 +73,7 @@ class Calibration:
             what = "too unsure: its regions are too large"
         else:
             what = "no calibrated posterior, though its regions of 50 % cover as they should"
-        return f"q is {what}. Its 50 % regions hold {100 * half:.0f} % of the true z (p = {self.p_value:.1g})."
+        return f"q is {what}. Its 50 % regions hold {100 * half:.0f} % of the true z (p {_p(self.p_value)})."
 
     def as_dict(self) -> dict[str, Any]:
         """What is worth writing down, ready for JSON."""
@@ -156,6 +156,10 @@ def _rank(draws: Tensor, truth: Tensor, tie: Tensor) -> Tensor:
     below = (draws < truth).long()
     equal = (draws == truth) & (tie[:-1] < tie[-1])
     return (below + equal.long()).sum(0)
+
+
+def _p(value: float) -> str:
+    return f"= {value:.1g}" if value > 1e-15 else "< 1e-15"
 
 
 def uniform_p_values(ranks: Tensor, n_samples: int) -> Tensor:

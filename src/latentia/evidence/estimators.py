@@ -22,7 +22,6 @@ from .rows import at_least_one, at_once, over_rows, require_density, rows_of, we
 from .running import LogMean, Mean, RowNumbers, exact_numbers
 from .saying import stated
 from .shared import elbo_of_all, exact_of_all, predictive, refuse_shared
-from .shared import elbo_of_all, exact_of_all, predictive, refuse_shared
 from .spending import spend
 
 METHODS = ("elbo", "importance", "annealed", "exact", "predictive")
@@ -164,16 +163,18 @@ def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any)
 
     Of `n_samples` and `seed`, which all others have, "exact" and "predictive" take no notice.
     """
+    if method == "bidirectional":
+        raise ParameterError(
+            "Bidirectional evidence is of rows that the model makes itself, not of data. Use evidence.bidirectional(model, "
+            "posterior), or `latentia score --evidence bidirectional`, which shows both."
+        )
     choose("evidence", method, METHODS)
-    if method == "annealed":
-        refuse_shared(model, method)
     if method == "annealed":
         refuse_shared(model, method)
     if method in ("exact", "predictive"):
         options = {key: value for key, value in options.items() if key not in ("n_samples", "seed")}
     known: dict[str, tuple[Callable[..., Estimate], tuple[str, ...]]] = {
         "exact": (lambda model, _, data, **more: exact(model, data, **more), ()),
-        "predictive": (predictive, ()),
         "predictive": (predictive, ()),
         "elbo": (elbo, ("bound",)),
         "importance": (importance, ("proposal", "error")),

@@ -7,6 +7,8 @@ from ..estimate import Estimate
 from .running import RowNumbers
 from .tail import HEAVY
 
+CURE = "Use more samples, or fit a better q."
+ANNEALED_CURE = "Use more temperatures, or more chains."
 POOR_ESS = 0.1  # of the samples; and
 FEW = 5  # effective samples know nothing of their own spread
 
@@ -34,7 +36,7 @@ def stated(
     if weighted and n_samples > 1:
         each = row_samples if row_samples is not None else torch.full_like(ess, n_samples)
         thin, heavy = int(is_thin(ess, each).sum()), int((tail > HEAVY).sum())
-        words.insert(0, warning_of(thin, heavy, len(ess), n_samples, float(ess.median())))
+        words.insert(0, warning_of(thin, heavy, len(ess), n_samples, float(ess.median()), method))
     return Estimate(
         value,
         kind,
@@ -65,7 +67,7 @@ def least_ess(n_samples: int) -> str:
     return f"a tenth of the {n_samples} samples" if POOR_ESS * n_samples > FEW else f"{FEW} of the {n_samples} samples"
 
 
-def warning_of(n_thin: int, n_heavy: int, n_rows: int, n_samples: int, median: float) -> str:
+def warning_of(n_thin: int, n_heavy: int, n_rows: int, n_samples: int, median: float, method: str = "") -> str:
     """What is wrong with importance weights, in a sentence."""
     found = []
     if n_thin:
@@ -78,7 +80,7 @@ def warning_of(n_thin: int, n_heavy: int, n_rows: int, n_samples: int, median: f
         return ""
     return (
         f"Warning: {' and '.join(found)}; for them the bound may be loose and its error too small. "
-        "Use more samples, or fit a better q."
+        f"{ANNEALED_CURE if method.startswith('annealed') else CURE}"
     )
 
 

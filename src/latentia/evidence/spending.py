@@ -11,9 +11,12 @@ from ..estimate import Estimate
 from .rows import over_rows, pick, weights_of
 from .running import RowNumbers, pooled_error
 from .saying import stated
+from .tail import HEAVY
 
 PILOT = 50  # samples per row: enough for a tail index
-LEAST = 25
+LEAST = 100  # below, the tail index is so vague that the error grows by half for it
+FAR = 100  # times the samples: nobody waits for them
+GROWTH = 1.5  # of the samples of a round that missed, at least
 SPARE = 0.9  # of the wanted error is aimed at, for the pilot's own error
 
 Draws = Callable[[Batch, int, int], RowNumbers]  # of a batch, with so many samples, under a seed
@@ -49,14 +52,15 @@ def spend(batches: Batches, draws: Draws, method: str, error: float, n_samples: 
     left, stage = n_samples * rows, 0
     while True:
         numbers = _round(batches, draws, size, seed + (stage << 40))
-        left -= int(size.sum())
-        reached = pooled_error(numbers.error, weight)
-        if stage and (reached <= error or left < LEAST * rows):
+        spent = int(size.sum())
+        left, reached = left - spent, pooled_error(numbers.error, weight)
+        if stage and (reached <= error or left < spent):  # what is left buys no better answer than the one that is here
             break
-        wanted = _allocate(_spread(numbers, size) * share, SPARE * error * float(share.sum()), left)
-        if stage and int(wanted.sum()) < int(size.sum()):
-            break  # what is left buys a worse answer than the one that is here
-        size, stage = wanted, stage + 1
+        spread = _spread(numbers, size) * share
+        wanted = spread * float(spread.sort().values.sum()) / (SPARE * error * float(share.sum())) ** 2
+        if stage:
+            wanted = wanted * max(1.0, GROWTH * spent / float(wanted.sum()))
+        size, stage = _affordable(wanted, left), stage + 1
     missed = "" if reached <= error else _missed(error, reached, n_samples)
     return stated("lower", method, int(size.max()), numbers, weight, size, missed)
 
@@ -77,27 +81,29 @@ def _round(batches: Batches, draws: Draws, size: Tensor, seed: int) -> RowNumber
 
 
 def _spread(numbers: RowNumbers, size: Tensor) -> Tensor:
-    """Standard deviation of each row's relative weights; rows without mass count as the hardest of the others."""
-    spread = numbers.error * size.sqrt()
-    known = spread[torch.isfinite(spread)]
-    return spread.nan_to_num(posinf=float(known.max()) if len(known) else 0.0)
+    """Standard deviation of each row's relative weights; a row without mass counts as the hardest there can be.
+
+    Where the tail is heavy, of what its error says. Elsewhere that error is wider only because few weights know their tail
+    badly, and samples would go to rows that are easy.
+    """
+    plain = (size / numbers.ess.clamp_min(1.0) - 1).clamp_min(0).sqrt()
+    heavy = torch.isfinite(numbers.error) & (numbers.tail > HEAVY) & (size > PILOT)
+    return torch.where(heavy, numbers.error * size.sqrt(), plain)
 
 
-def _allocate(spread: Tensor, error: float, left: int) -> Tensor:
-    """Samples of each row, in steps of a tenth, at most `left` together."""
-    total = float(spread.sort().values.sum())  # sorted: the same sum in any order of the rows
-    size = spread * total / error**2
+def _affordable(wanted: Tensor, left: int) -> Tensor:
+    """Whole numbers of samples, all scaled alike where they are more than `left` together."""
     scale = 1.0
-    for _ in range(40):
-        found = _in_steps(size * scale)
+    for _ in range(100):
+        found = _in_steps(wanted * scale)
         if int(found.sum()) <= left:
             return found
-        scale *= 0.9 if scale < 1 else min(0.9, left / float(found.sum()))
+        scale *= 0.95 if scale < 1 else min(0.95, left / float(found.sum()))
     return torch.full_like(found, max(1, left // len(found)))
 
 
 def _in_steps(size: Tensor) -> Tensor:
-    """Rounded up to 25 x 1.1^j, so that many rows are drawn for together."""
+    """Rounded up to 100 x 1.1^j, so that many rows are drawn for together."""
     steps = torch.ceil(torch.log(size.clamp_min(LEAST) / LEAST) / torch.log(size.new_tensor(1.1)) - 1e-9)
     return torch.round(LEAST * 1.1**steps).long()
 
@@ -106,7 +112,8 @@ def _missed(error: float, reached: float, n_samples: int) -> str:
     if not reached < float("inf"):
         return "Warning: the wanted error cannot be reached, for some rows have no mass at any sample."
     needed = n_samples * (reached / error) ** 2
+    cure = f"Allow about {needed:,.0f}, or use a better proposal" if needed < FAR * n_samples else "Use a better proposal"
     return (
         f"Warning: {n_samples} samples per row were not enough for an error of {error:g} nats; it is {reached:.2g}. "
-        f"Allow about {needed:,.0f}, or use a better proposal."
+        f"{cure} (refined, or annealed evidence)."
     )

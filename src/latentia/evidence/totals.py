@@ -100,7 +100,7 @@ class Totals(Stated):
         single = self.n_samples == 1
         words = [warning_of_values(self._lost, self._no_number, self._rows, single)]
         if (self._thin or self._heavy) and not single:
-            words.insert(0, warning_of(self._thin, self._heavy, self._rows, self.n_samples, self._median))
+            words.insert(0, warning_of(self._thin, self._heavy, self._rows, self.n_samples, self._median, self.method))
         return "\n".join(filter(None, words))
 
     @property
