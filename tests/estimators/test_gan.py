@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import latentia
-from latentia import GAN
+from latentia import GAN, VAE
 from latentia.errors import AbilityError, ParameterError, UserError
 from latentia.estimators import EXPECTED_FAILED_CHECKS
 
@@ -128,3 +128,38 @@ def test_errors_of_the_game_reach_the_user() -> None:
         tiny(objective="poker").fit(X)
     with pytest.raises(AbilityError, match="annealed"):
         tiny(max_epochs=1).fit(X).score(X)
+
+
+# --- beside a bound --------------------------------------------------------------------------------------------------
+
+BESIDE = {
+    "means": {},
+    "codes": {"judged": "codes", "r1": 0.1},
+    "features": {"reconstruct": "features", "game_weight": 5.0},
+    "packs": {"pack": 2, "objective": "hinge", "spectral": True},
+}
+
+
+def beside(**options: Any) -> VAE:
+    quick = {"hidden": (8,), "max_epochs": 2, "batch_size": 20, "device": "cpu", "random_state": 0}
+    return VAE(2, learner="adversarial", **{**quick, **options})
+
+
+@pytest.mark.filterwarnings("ignore:.*columns are constant")
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_vae_learnt_by_a_game_too_reports_its_bound(name: str, tmp_path: Path) -> None:
+    model = beside(learner_options=BESIDE[name]).fit(DIGITS)
+    assert "do not maximise the bound" in model.fit_.status
+    row = model.history_[0]
+    assert row["bound"] == pytest.approx(row["reconstruction"] - row["kl"], rel=1e-6)
+    assert {"critic_loss", "generator_loss", "told_apart"} <= set(row)
+    model.save(tmp_path / "run")
+    assert np.allclose(latentia.load(tmp_path / "run").score_samples(DIGITS[:5]), model.score_samples(DIGITS[:5]))
+
+
+@pytest.mark.filterwarnings("ignore:.*columns are constant")
+def test_options_that_the_game_has_not_are_refused() -> None:
+    with pytest.raises(ParameterError, match="has no option stakes. It has: objective"):
+        beside(learner_options={"stakes": 2}).fit(DIGITS)
+    with pytest.raises(ParameterError, match="clips no gradient"):
+        beside(gradient_clip=1.0).fit(DIGITS)

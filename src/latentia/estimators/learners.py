@@ -19,6 +19,7 @@ from ..learn import (
     WakeSleep,
 )
 from ..posteriors import Local, Posterior
+from .gan_networks import GAME_OPTIONS
 
 ENCODED: dict[str, Callable[..., Learner]] = {
     "amortized": AmortizedVI,
@@ -28,7 +29,7 @@ ENCODED: dict[str, Callable[..., Learner]] = {
     "reweighted-wake-sleep": ReweightedWakeSleep,
     "monte-carlo-em": MonteCarloEM,
 }
-LEARNERS = (*ENCODED, "svi", "exact-em", "variational-em")
+LEARNERS = (*ENCODED, "svi", "exact-em", "variational-em", "adversarial")
 GOALS_OF_THEIR_OWN = ("wake-sleep", "reweighted-wake-sleep", "monte-carlo-em")
 INFERENCE = {
     "infer_steps": "n_steps",
@@ -45,6 +46,8 @@ def options_of(name: str) -> tuple[str, ...]:
     >>> options_of("reweighted-wake-sleep")
     ('n_samples', 'fit')
     """
+    if name == "adversarial":
+        return GAME_OPTIONS
     classes = {**ENCODED, "svi": SVI, "exact-em": ExactEM, "variational-em": VariationalEM}
     own = tuple(key for key in inspect.signature(classes[name]).parameters if key not in _SHARED)
     return (*own, *INFERENCE) if name == "svi" else own

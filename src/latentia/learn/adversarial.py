@@ -53,7 +53,8 @@ class Adversarial(Learner):
         optimizer: a name in `torch.optim`, or a function of the list of parameters; `betas` are Adam's.
         learning_rate, critic_learning_rate: of the two time scales; None for the critic's takes the generator's.
         schedule: of both.
-        average: decay of the moving average of the model's parameters, which is what remains at the end; 0 for none.
+        average: decay of the moving average of the model's parameters, which is what remains at the end; 0 for none; None is
+            0.999 for the game alone, and 0 beside a bound, by which other weights may be chosen.
         execution: see `GradientStep`.
 
     Raises: `AbilityError` for a model whose samples carry no gradient, `ParameterError` for a critic of another shape.
@@ -89,7 +90,7 @@ class Adversarial(Learner):
         learning_rate: float = 1e-3,
         critic_learning_rate: float | None = None,
         schedule: Schedule | None = None,
-        average: float = 0.999,
+        average: float | None = None,
         execution: str = "auto",
     ) -> None:
         self.critic, self.game = critic, game(objective)
@@ -111,7 +112,7 @@ class Adversarial(Learner):
         self.learning_rate = learning_rate
         self.critic_learning_rate = learning_rate if critic_learning_rate is None else critic_learning_rate
         self.schedule = Schedule() if schedule is None else schedule
-        self.average = Average(average)
+        self.average = Average((0.0 if self.has_bound else 0.999) if average is None else average)
         self.execution = choose("execution", execution, EXECUTIONS)
         self.shown: dict[int, Tensor] = {}  # samples from the same z after some epochs, to be looked at
 
