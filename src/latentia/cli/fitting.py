@@ -15,11 +15,12 @@ from ..fitted import read_record
 from ..processes import alone, current
 from .launching import advice, restarted
 from .options import MODELS, estimator_params
-from .showing import Live, estimate_table, facts_table, print_json
+from .showing import Live, estimate_table, facts_table, perplexities, print_json
 from .sources import answered, facts, in_memory, read, size
 
 EVIDENCE_ROWS = 1000
 CELLS = 100_000_000  # cells decoded for the closing table, a few seconds on a laptop
+LEAST_DRAWS, MOST_CELLS = 32, 2_000_000_000  # cells where the least draws of a thousand rows cost more
 
 
 def run_fit(
@@ -160,7 +161,7 @@ def _finish(
     estimator: Any, data: Dataset, out: Path, console: Console, source: str, *, with_report: bool, as_json: bool
 ) -> int:
     name, rows, weight = held_out(estimator, data)
-    samples = max(32, min(500, CELLS // max(1, rows.size)))
+    samples = max(LEAST_DRAWS, min(500, CELLS // max(1, estimator._work(rows))))
     estimates = evidence_of(estimator, rows, weight, samples, console)
     if not current().first:
         return 0
@@ -193,6 +194,7 @@ def _close(
         "status": estimator.fit_.status,
         "rows": name,
         "evidence": [{"name": title, **estimate.as_dict()} for title, estimate in estimates],
+        **perplexities(estimator, rows, [e for _, e in estimates], in_words=False),
         **({"active_units": units[0], "n_latent": units[1]} if units else {}),
         **({"quality": beside.as_dict()} if beside else {}),
         **({"report": str(page)} if with_report else {}),
@@ -210,6 +212,7 @@ def _close(
             out_console.print(estimate.warning, markup=False)
     facts = {"active units": f"{units[0]} of {units[1]}"} if units else {}
     facts |= {m.name: f"{m.value:.4f} ({AIM[m.better]} is better)" for m in beside.numbers} if beside else {}
+    facts |= perplexities(estimator, rows, [e for _, e in estimates])
     facts |= {"status": estimator.fit_.status, "run": out} | ({"report": page} if with_report else {})
     out_console.print(facts_table(facts))
     infers = f"latentia score {out} {source} · latentia sample {out} -n 5 · latentia encode {out} {source}"
@@ -238,8 +241,9 @@ def held_out(estimator: Any, data: Dataset) -> tuple[str, Any, Any]:
         x, weight, name = data.valid.x, data.valid.weight, "held-out rows"  # x is a sample of a stream
     elif kept is not None:
         x, weight, name = x[kept], None if weight is None else weight[kept], "held-out rows"
-    if len(x) > EVIDENCE_ROWS:
-        pick = np.sort(np.random.default_rng(0).permutation(len(x))[:EVIDENCE_ROWS])
+    most = min(EVIDENCE_ROWS, max(100, MOST_CELLS // (LEAST_DRAWS * max(1, estimator._work(x[:1])))))
+    if len(x) > most:
+        pick = np.sort(np.random.default_rng(0).permutation(len(x))[:most])
         x, weight = x[pick], None if weight is None else weight[pick]
     return name, x, weight
 

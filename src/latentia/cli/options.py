@@ -20,6 +20,7 @@ MODELS = {
     "ae": "Autoencoder",
     "dae": "DenoisingAutoencoder",
     "bgmm": "BayesianGaussianMixture",
+    "text-vae": "TextVAE",
 }
 
 
@@ -64,7 +65,18 @@ OPTIONS = (
     Option("scale", str, "auto, none, standard, unit: the map to the model's units, a part of the density."),
     Option("noise", str, "Scale of a normal likelihood: auto, per-feature, one, network, or a number."),
     Option("binarize", str, "stochastic or threshold, for grey levels under a Bernoulli."),
-    Option("network", str, "mlp or conv."),
+    Option("network", str, "mlp or conv; of text: lstm or transformer."),
+    Option("unit", str, "Of text: word or character."),
+    Option("vocabulary", str, "Of text: a file of one word on each line; learnt without it."),
+    Option("max_words", int, "Of text: words of a learnt vocabulary at most."),
+    Option("min_count", int, "Of text: how often a word is seen at least to be learnt."),
+    Option("max_length", int, "Of text: tokens of a sentence that are used at most, its end included."),
+    Option("n_embed", int, "Of text: size of a word's vector."),
+    Option("n_hidden", int, "Of text: size of the networks' states."),
+    Option("n_layers", int, "Of text: layers of a transformer."),
+    Option("n_heads", int, "Of text: heads of each layer."),
+    Option("dropout", float, "Of text: share of the decoder's cells hidden while learning."),
+    Option("word_dropout", float, "Of text: share of the decoder's input words hidden while learning."),
     Option("image_shape", str, "Height x width of flat rows, such as 28x28."),
     Option("hidden", str, "Sizes of the hidden layers, such as 256,256."),
     Option("activation", str, "relu, tanh, silu, gelu, elu, softplus, identity."),

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..processes import current
-from ..storage import write_whole
+from ..storage import write_text, write_whole
 
 KINDS = (".csv", ".parquet", ".npy")
 
@@ -19,6 +19,25 @@ KINDS = (".csv", ".parquet", ".npy")
 def write_array(values: np.ndarray, columns: Sequence[str], out: Path | None, force: bool = False) -> None:
     """Write `(rows, columns)`; raises `ParameterError` for an unknown ending or a file that is there."""
     write_blocks([values], len(values), columns, out, force)
+
+
+def write_values(values: Any, columns: Sequence[str], out: Path | None, force: bool = False) -> None:
+    """`write_array`, or of a list of sentences one on each line: on standard output, or in a .txt file."""
+    if not isinstance(values, list):
+        return write_array(values, columns, out, force)
+    if not current().first:
+        return
+    text = "".join(f"{line}\n" for line in values)
+    if out is None:
+        sys.stdout.write(text)
+        return
+    if out.suffix.lower() != ".txt":
+        raise ParameterError(
+            f"--out {out} ends in {out.suffix or 'nothing'}. Sentences go to a name that ends in .txt."
+        )
+    if out.exists() and not force:
+        raise ParameterError(f"{out} exists already and is kept. Use another name, or --force.")
+    write_text(out, text)
 
 
 def write_blocks(

@@ -1,6 +1,7 @@
 """What the commands print."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,21 @@ def mc_error(estimate: "Estimate") -> str:
 
 
 def facts_table(facts: Mapping[str, Any]) -> Table:
+def perplexities(
+    estimator: Any, rows: Any, estimates: Sequence["Estimate"], *, in_words: bool = True
+) -> dict[str, Any]:
+    """Of a model of text: exp(-sum of log p(x) / tokens), from the last estimate, and how many tokens were counted."""
+    if not estimates or not hasattr(estimator, "perplexity"):
+        return {}
+    tokens, estimate = int(estimator.n_tokens(rows).sum()), estimates[-1]
+    value = math.exp(-float(estimate.values.sum()) / tokens)
+    if not in_words:
+        return {"perplexity": value, "tokens": tokens, "tokens_per_sentence": tokens / len(rows)}
+    sign = {"exact": "", "lower": "<= ", "upper": ">= "}[estimate.kind]
+    counted = f"{tokens:,} tokens in {len(rows):,} sentences, the end of a sentence counted as one"
+    return {"perplexity per token": f"{sign}{value:.2f} ({counted})"}
+
+
     """Names and values, two columns."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")

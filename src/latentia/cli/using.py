@@ -15,8 +15,8 @@ from ..errors import DataError, RunError
 from ..estimators import load as load_run
 from ..fitted import read_record
 from .fitting import bits
-from .output import check_target, write_array, write_blocks
-from .showing import SIGN, estimate_table, print_json
+from .output import check_target, write_array, write_blocks, write_values
+from .showing import SIGN, estimate_table, facts_table, perplexities, print_json
 from .sources import in_memory, read, size
 
 MIXED = (
@@ -76,6 +76,7 @@ def run_score(
     cells = bits(estimator)
     if as_json:
         more = {"bits_per_dimension": estimate.bits_per_dimension(cells)} if cells else {}
+        more |= perplexities(estimator, data.x, [estimate], in_words=False) if not isinstance(data, Shards) else {}
         more = more if bracket is None else {**more, "bidirectional": bracket.as_dict()}
         print_json({"run": str(run), "data": data.name, **estimate.as_dict(), **more})
         return 0
@@ -87,6 +88,9 @@ def run_score(
             f"Nats per {estimate.scope}, on {size(data)[0]:,} rows of {data.name}",
         )
     )
+    words = {} if isinstance(data, Shards) else perplexities(estimator, data.x, [estimate])
+    if words:
+        console.print(facts_table(words))
     if estimate.warning:
         console.print(estimate.warning, markup=False)
     if bracket is not None:
@@ -152,14 +156,14 @@ def run_reconstruct(run: Path, source: str, selection: dict[str, Any], out: Path
 
         blocks: Any = reconstruct_blocks(estimator, data)
     else:
-        blocks = [estimator.reconstruct(data.x)]
+        return write_values(estimator.reconstruct(data.x), columns_of(run), out, force) or 0
     write_blocks(blocks, size(data)[0], columns_of(run), out, force)
     return 0
 
 
 def run_sample(run: Path, n: int, out: Path | None, seed: int | None, force: bool) -> int:
     """Write samples."""
-    write_array(load_run(run).sample(n, seed), columns_of(run), out, force)
+    write_values(load_run(run).sample(n, seed), columns_of(run), out, force)
     return 0
 
 

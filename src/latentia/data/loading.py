@@ -15,6 +15,7 @@ from .checks import brief, suggest
 from .dataset import Dataset, select
 from .idx import read_idx
 from .images import ENDINGS, read_images
+from .lines import read_text
 from .memory import fits
 from .named import load_named
 from .parquet import find_shards
@@ -28,9 +29,10 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[Path, Selection], Dataset]], ..
     ((".arrow", ".feather", ".ipc"), read_arrow),
     ((".npy",), read_npy),
     ((".npz",), read_npz),
+    ((".txt", ".txt.gz"), read_text),
     ((".gz", "-ubyte", ".idx"), read_idx),
 )
-_KNOWN = ".csv, .tsv (or .csv.gz, .tsv.gz), .parquet, .arrow, .feather, .ipc, .npy, .npz, IDX (-ubyte, .gz)"
+_KNOWN = ".csv, .tsv (or .csv.gz, .tsv.gz), .parquet, .arrow, .feather, .ipc, .npy, .npz, IDX (-ubyte, .gz), .txt (lines of text; also .gz)"
 
 
 def load(
@@ -45,7 +47,7 @@ def load(
     """Return a `Dataset` from a named set, a file, a folder of pictures, an array or a data frame.
 
     Args:
-        source: a name out of `names()`; a path to CSV, TSV (also with .gz), Parquet, Arrow, NPY, NPZ or IDX, or
+        source: a name out of `names()`; a path to CSV, TSV (also with .gz), Parquet, Arrow, NPY, NPZ or IDX, to lines of text, or
             to a folder of Parquet shards, or of pictures of one size, whose sub-folders are classes; an array `(rows, columns)` or
             `(rows, height, width[, channels])`; a data frame of any library; a `Dataset`. A name goes before a
             file of the same name: write "./iris" for the file.

@@ -14,7 +14,7 @@ MODELS = {
     "ProbabilisticPCA": "probabilistic PCA",
     "FactorAnalysis": "factor analysis",
     "GaussianMixture": "Gaussian mixture",
-    "GAN": "generative adversarial network",
+    "TextVAE": "variational autoencoder of sentences",
     "LinearAutoencoder": "linear autoencoder",
     "LogisticPCA": "logistic principal components",
     "Autoencoder": "autoencoder",

@@ -112,7 +112,7 @@ def make_view(estimator: Any, dataset: Dataset) -> View:
     shown = everything.take(MAX_ROWS, int(estimator.seed_))
     shape = dataset.image_shape or tuple(getattr(estimator, "image_shape_", ())) or None
     units = estimator.model_.standardise(estimator._seen(shown.x)[1]).double().cpu().numpy()
-    return View(estimator, dataset, shown, _parts(estimator, dataset, everything), leading_columns(units), shape)
+    return View(estimator, dataset, shown, parts_of(estimator, dataset, everything), leading_columns(units), shape)
 
 
 def _check_columns(estimator: Any, dataset: Dataset) -> None:
@@ -130,7 +130,8 @@ def _check_columns(estimator: Any, dataset: Dataset) -> None:
         )
 
 
-def _parts(estimator: Any, dataset: Dataset, everything: Part) -> tuple[Part, ...]:
+def parts_of(estimator: Any, dataset: Dataset, everything: Part) -> tuple[Part, ...]:
+    """Rows that nothing was learnt from, if there are any; then those learnt from."""
     train, held_out = None, None
     if estimator.n_rows_in_ == len(dataset.x):
         train, held_out = split_rows(estimator, len(dataset.x), int(estimator.seed_))

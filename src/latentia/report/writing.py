@@ -58,8 +58,11 @@ def make_page(
     from . import latent_sections as latent
     from .numbers import Scored, key_numbers, latent_units, score
     from .page import Page
+    from .text_sections import is_text
     from .view import make_view
 
+    if is_text(estimator):
+        return _page_of_text(estimator, dataset, evidence, title, notes)
     view = make_view(estimator, dataset)
     if not estimator.has_codes:
         return _page_of_game(view, notes, title)
@@ -86,8 +89,32 @@ def make_page(
     return Page(title or _heading(view), _subtitle(view), cards, [s for s in sections if s], _foot(view))
 
 
-def _is_error(view: Any) -> bool:
-    return view.estimator._default_evidence == "reconstruction"
+def _page_of_text(
+    estimator: Any, dataset: Dataset, evidence: Sequence[Estimate] | None, title: str | None, notes: Sequence[str]
+) -> Any:
+    """The page of a model of sentences."""
+    from . import fit_sections as fits
+    from . import latent_sections as latent
+    from . import text_sections as text
+    from .numbers import Scored, key_numbers, latent_units, score
+    from .page import Page
+
+    view = text.make_text_view(estimator, dataset)
+    scored, refusals = score(view) if evidence is None else ([Scored("", e) for e in evidence], [])
+    units = latent_units(view)
+    sections = [
+        fits.fit_section(view, notes),
+        text.tokens_section(view),
+        fits.learning_section(view),
+        fits.evidence_section(view, scored, refusals),
+        text.text_reconstructions(view),
+        text.text_samples(view),
+        text.walks_section(view),
+        latent.map_section(view),
+        *([] if units is None else [fits.units_section(view, units)]),
+    ]
+    cards = [*key_numbers(view, scored, units), *text.perplexity_cards(view, scored)]
+    return Page(title or _heading(view), _subtitle(view), cards, [s for s in sections if s], _foot(view))
 
 
 def _page_of_game(view: Any, notes: Sequence[str], title: str | None) -> Any:
