@@ -84,3 +84,30 @@ def test_mistakes_get_a_sentence(name: str, run: Path, table: Path, capsys: Any)
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
+
+
+def test_compare_sets_samples_side_by_side(tmp_path: Path, capsys: Any) -> None:
+    quick = ["--n-latent", "2", "--hidden", "8", "--max-epochs", "1", "--device", "cpu", "--no-report"]
+    runs = [str(tmp_path / name) for name in ("vae", "gan", "both")]
+    kinds = (["vae"], ["gan"], ["vae", "--learner", "adversarial"])
+    for out, kind in zip(runs, kinds):
+        assert main(["fit", "digits", "--model", *kind, "--out", out, *quick]) == 0
+    capsys.readouterr()
+    more = [
+        "--features",
+        "pca-5",
+        "--noise",
+        "0.2",
+        "--limit",
+        "3",
+        "--samples",
+        "2",
+        "--pictures",
+        str(tmp_path / "p.png"),
+    ]
+    assert main(["compare", *runs, "--on", "digits", *more, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["learner"] for row in found["runs"]] == ["amortized", "adversarial", "adversarial"]
+    assert all(row["frechet"] > 0 and np.isfinite(row["log_prob"]["mean"]) for row in found["runs"])
+    assert found["features"] == "PCA-5"
+    assert (tmp_path / "p.png").stat().st_size > 1000

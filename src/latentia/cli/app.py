@@ -126,6 +126,9 @@ def score(
     ] = None,
     steps: Temperatures = None,
     start: Annotated[str | None, typer.Option("--start", help="Of annealed: prior, or q.")] = None,
+    noise: Annotated[
+        float | None, typer.Option("--noise", help="Of a gan, annealed: its observation noise, in the model's units.")
+    ] = None,
     simulated: Annotated[int, typer.Option("--simulated", help="Of bidirectional: rows that the model makes.")] = 100,
     limit: Limit = None,
     seed: Seed = 0,
@@ -142,7 +145,7 @@ def score(
     from .using import run_score
 
     selection = {"drop": drop or [], "label": label, "weight": weight, "split": split, "stream": stream}
-    given = {"n_samples": samples, "error": error, "proposal": proposal, "n_steps": steps, "start": start}
+    given = {"n_samples": samples, "error": error, "proposal": proposal, "n_steps": steps, "start": start, "noise": noise}
     options = {name: value for name, value in given.items() if value is not None}
     return run_score(run, source, selection, evidence, options, seed, rows, force, json, limit, simulated)
 
@@ -243,11 +246,23 @@ def compare(
     on: Annotated[str, typer.Option("--on", help="The data on which they are compared.")],
     evidence: Evidence = "auto",
     samples: Samples = 128,
+    features: Annotated[
+        str | None, typer.Option("--features", help="Compare samples, in these features: raw, pca-K, classifier.")
+    ] = None,
+    noise: Annotated[
+        float | None, typer.Option("--noise", help="With --features: log p(x) too, at this noise, in the model's units.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="With --noise: so many rows.")] = 100,
+    pictures: Annotated[Path | None, typer.Option("--pictures", help="With --features: samples, a .png file.")] = None,
     seed: Seed = 0,
     split: Split = "train",
     json: Json = False,
 ) -> int:
-    """Runs side by side on the same rows, with paired differences."""
+    """Runs side by side on the same rows, with paired differences; with --features their samples beside the data."""
+    if features is not None:
+        from .beside_command import Beside, run_beside
+
+        return run_beside(runs, on, Beside(features, noise, samples, limit, seed), pictures, json)
     from .using import run_compare
 
     return run_compare(runs, on, {"split": split}, evidence, samples, seed, json)

@@ -12,7 +12,7 @@ from .. import evidence as _evidence
 from ..errors import AbilityError, NotOffered, ParameterError
 from ..estimate import Estimate
 from ..learn import Adversarial, Learner, Schedule
-from ..models import Generator, Model, StandardNormal, with_noise
+from ..models import Generator, Model, StandardNormal, means_of, with_noise
 from ..storage import read_tensors, write_tensors
 from .base import LatentEstimator
 from .facts import Facts, as_facts
@@ -28,6 +28,40 @@ NO_CODES = (
     "by a game too."
 )
 SAMPLES = "samples.safetensors"
+
+
+def with_stated_noise(
+    estimator: LatentEstimator,
+    rows: Tensor,
+    noise: float,
+    n_samples: int | None = None,
+    weight: np.ndarray | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Estimate:
+    """log p(x) by annealed importance sampling under N(x; E[x|z], noise^2), whatever noise the model itself has.
+
+    Arguments:
+        estimator: a fitted GAN or VAE.
+        rows: as the model sees them, `(rows, columns)`.
+        noise: standard deviation, in the model's units.
+        n_samples: chains per row, 16 unless told.
+        weight, seed: as for `evidence`.
+        options: of `evidence.annealed`.
+
+    Source: Wu et al., "On the quantitative analysis of decoder-based generative models", 2017.
+    """
+    model = with_noise(means_of(estimator.model_), noise).to(rows.device).requires_grad_(False)
+    like = next(model.parameters())
+    return _evidence.annealed(
+        model,
+        None,
+        rows.to(like.dtype),
+        n_samples=16 if n_samples is None else n_samples,
+        seed=seed,
+        weight=None if weight is None else torch.as_tensor(weight),
+        **options,
+    )
 
 
 class GAN(LatentEstimator, auto_wrap_output_keys=None):
@@ -207,18 +241,7 @@ class GAN(LatentEstimator, auto_wrap_output_keys=None):
     ) -> Estimate:
         if evidence != "annealed" or noise is None:
             raise AbilityError(NO_SCORE)
-        assert isinstance(self.model_, Generator)
-        model = with_noise(self.model_, noise).to(rows.device)
-        like = next(model.parameters())
-        return _evidence.annealed(
-            model.requires_grad_(False),
-            None,
-            rows.to(like.dtype),
-            n_samples=16 if n_samples is None else n_samples,
-            seed=seed,
-            weight=None if weight is None else torch.as_tensor(weight),
-            **options,
-        )
+        return with_stated_noise(self, rows, noise, n_samples, weight, seed, **options)
 
     # --- to the disk -------------------------------------------------------------------------------------------
 

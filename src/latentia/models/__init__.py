@@ -5,7 +5,7 @@ from .bayesian_mixture import BayesianGaussianMixture
 from .decoder import Decoder, LabelDecoder, LinearDecoder
 from .factor import FactorAnalysis, ProbabilisticPCA
 from .finite import FiniteLatentModel
-from .generator import Generator, with_noise
+from .generator import Generator, means_of, with_noise
 from .latent_variable import LatentVariableModel
 from .logistic import LogisticPCA
 from .mixture import GaussianMixture
@@ -31,5 +31,6 @@ __all__ = [
     "ProbabilisticPCA",
     "StandardNormal",
     "VampPrior",
+    "means_of",
     "with_noise",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..conditional import Conditional
-from ..distributions import Implicit
+from ..distributions import Implicit, centre
 from ..errors import ParameterError
 from ..families import Normal
 from ..families.base import at_least
@@ -92,6 +92,41 @@ def with_noise(model: Generator, scale: float) -> LatentVariableModel:
     conditional = Conditional(model.network, family, model.latent_shape)
     scaling = Scaling(model.scaling.loc, model.scaling.scale, text=model.scaling.text)
     return LatentVariableModel(model.prior_module, conditional, scaling)
+
+
+def means_of(model: Model) -> Generator:
+    """x = E[x|z]: the model without the noise of its likelihood, so that models of other noises can be set side by side.
+
+    Arguments:
+        model: a `LatentVariableModel`, whose network and prior are used, not copied; a `Generator` is returned as it is.
+
+    Raises: `ParameterError` for a model without a network that gives means.
+
+    >>> from latentia.networks import MLP
+    >>> from latentia.models import StandardNormal
+    >>> vae = LatentVariableModel(StandardNormal(2), Conditional(MLP(2, 5), Normal((5,), scale=1.0), (2,)))
+    >>> means_of(vae).sample(3).shape
+    torch.Size([3, 5])
+    """
+    if isinstance(model, Generator):
+        return model
+    if not isinstance(model, LatentVariableModel):
+        raise ParameterError(
+            f"{type(model).__name__} has no network whose means could be taken. Use a VAE or a GAN, or its own evidence."
+        )
+    scaling = Scaling(model.scaling.loc, model.scaling.scale, text=model.scaling.text)
+    return Generator(model.prior_module, Means(model.conditional), model.event_shape, scaling)
+
+
+class Means(nn.Module):
+    """z -> the mean of a Conditional, `(rows, *event)`."""
+
+    def __init__(self, conditional: Conditional) -> None:
+        super().__init__()
+        self.conditional = conditional
+
+    def forward(self, z: Tensor) -> Tensor:
+        return centre(self.conditional(z))
 
 
 def _cells(shape: Sequence[int]) -> int:

@@ -1,0 +1,123 @@
+"""`latentia compare --features`: samples of several runs beside the same data, whatever they were learnt by."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import ParameterError, RunError
+from ..estimators import load as load_run
+from ..evidence import features, quality
+from .showing import SIGN, print_json
+from .using import matching
+
+MOST, PICTURES = 10_000, 64
+CHAINS, TEMPERATURES = 16, 500
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is asked.
+
+    Arguments:
+        extractor: name of the features.
+        noise: observation noise of log p(x), in the model's units; None leaves log p(x) out.
+        chains: of annealed evidence.
+        limit: rows of annealed evidence.
+        seed: of everything drawn.
+    """
+
+    extractor: str
+    noise: float | None
+    chains: int
+    limit: int
+    seed: int
+
+
+def run_beside(runs: list[Path], on: str, asked: Beside, pictures: Path | None, as_json: bool) -> int:
+    """Print one line for each run; write samples side by side where asked."""
+    if len(runs) < 2:
+        raise RunError(f"{len(runs)} run came; at least two are needed to compare. Name another.")
+    if pictures is not None and pictures.suffix.lower() != ".png":
+        raise ParameterError(f"--pictures {pictures} must end in .png. Use another name.")
+    estimators = [load_run(run) for run in runs]
+    whole = matching(runs[0], on, {"split": "train"})
+    part = whole.part("train" if whole.test is None else "test")
+    learnt = features(asked.extractor, whole.x, label=whole.label, image_shape=whole.image_shape, seed=asked.seed)
+    rows = [_one(run, e, part.x, learnt, asked) for run, e in zip(runs, estimators)]
+    if pictures is not None:
+        _draw([(row["run"], e) for row, e in zip(rows, estimators)], part.image_shape, pictures, asked.seed)
+    if as_json:
+        print_json({"on": part.name, "features": learnt.name, "noise": asked.noise, "runs": rows})
+    else:
+        Console(highlight=False).print(_table(rows, part.name, learnt.name, asked))
+    return 0
+
+
+def _one(run: Path, estimator: Any, x: Any, learnt: Any, asked: Beside) -> dict[str, Any]:
+    n = min(len(x), MOST)
+    found = quality(means(estimator, n, asked.seed), x, learnt, n=n, seed=asked.seed)
+    names = ("frechet", "kernel", "precision", "recall", "coverage")
+    out = {"run": str(run), "learner": str(getattr(estimator, "learner", "")), "n": n}
+    out |= {name: found[name].value for name in names} | {"frechet_of_data": found["frechet"].floor}
+    return out if asked.noise is None else out | _evidence(estimator, x, asked)
+
+
+def means(estimator: Any, n: int, seed: int) -> Any:
+    """E[x|z] of draws of z, user's units: samples without the noise of the likelihood, which a GAN has not."""
+    import torch
+
+    from ..bounds.evaluate import evaluating
+    from ..models import means_of
+    from ..randomness import Stream
+
+    model = means_of(estimator.model_).to(next(estimator.model_.parameters()).device)
+    with Stream(seed), evaluating(model), torch.no_grad():
+        return torch.cat([model.sample(min(1000, n - i)) for i in range(0, n, 1000)]).cpu().numpy()
+
+
+def _evidence(estimator: Any, x: Any, asked: Beside) -> dict[str, Any]:
+    import numpy as np
+
+    from ..estimators.gan import with_stated_noise
+
+    assert asked.noise is not None
+    pick = np.sort(np.random.default_rng(asked.seed).permutation(len(x))[: asked.limit])
+    rows = estimator._seen(x[pick])[1]
+    estimate = with_stated_noise(
+        estimator, rows, asked.noise, min(asked.chains, CHAINS), seed=asked.seed, n_steps=TEMPERATURES
+    )
+    return {"log_prob": estimate.as_dict()}
+
+
+def _draw(runs: list[tuple[str, Any]], shape: Any, path: Path, seed: int) -> None:
+    from ..explore.image_plots import grids_chart
+    from ..explore.style import png
+    from ..storage import write_whole
+
+    if shape is None:
+        raise ParameterError("--pictures needs rows that are pictures. Leave it out.")
+    grids = [(Path(name).name, means(estimator, PICTURES, seed)) for name, estimator in runs]
+    limits = float(min(x.min() for _, x in grids)), float(max(x.max() for _, x in grids))
+    write_whole(path, lambda temporary: temporary.write_bytes(png(grids_chart(grids, shape, limits, 8))))
+
+
+def _table(rows: list[dict[str, Any]], data: str, extractor: str, asked: Beside) -> Table:
+    table = Table(
+        title=f"{rows[0]['n']:,} samples (means of x given z) beside {data}, {extractor}", title_justify="left"
+    )
+    for column in ("run", "learner"):
+        table.add_column(column)
+    for column in ("Frechet distance", "kernel distance", "precision", "recall", "coverage"):
+        table.add_column(column, justify="right")
+    if asked.noise is not None:
+        table.add_column(f"log p(x) at noise {asked.noise:g}", justify="right")
+    for row in rows:
+        cells = [row["run"], row["learner"], f"{row['frechet']:.2f}", f"{row['kernel']:.4f}"]
+        cells += [f"{row[name]:.3f}" for name in ("precision", "recall", "coverage")]
+        e = row.get("log_prob")
+        told = [] if e is None else [f"{SIGN[e['kind']]} {e['mean']:.1f} ± {e['row_error']:.1f}"]
+        table.add_row(*cells, *told)
+    return table
