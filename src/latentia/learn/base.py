@@ -79,6 +79,7 @@ class Learner(ABC):
     bound: Bound
     name: str
     has_bound: bool = True  # on log p(x); without one there is nothing to stop early by
+    is_closed: bool = False  # whether it moves a model that knows its closed-form update by that
     dtype: torch.dtype = torch.float32  # of the parameters and the data while learning
     can_be_captured: bool = False
 

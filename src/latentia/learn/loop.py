@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .._version import __version__
+from ..abilities import HasLogProb, HasUpdate
 from ..batch import Batches
 from ..errors import NonFiniteError
 from ..fitted import Fit, load_modules, module_tensors
@@ -20,6 +21,8 @@ from ..randomness import Stream
 from .accord import Accord, draws_by_itself, share_batch_norms
 from .base import Info, Learner, State
 from .checkpoints import Checkpoint, named, of_rank, save_checkpoint, shared_checkpoint, under
+from .collapse import collapse_status
+from .exact_history import exact_log_prob
 from .guard import out_of_memory
 from .limits import Limits, Progress
 from .profile import Profile
@@ -159,7 +162,7 @@ class Loop:
         self.sums.add_up(self.processes)
         share_batch_norms(self.processes, self.model, self.posterior)
         bound, parts = self.sums.means()
-        means = {"bound": bound, **parts} if self.learner.has_bound else parts
+        means = {"bound": bound, **parts, **self._exact(bound)} if self.learner.has_bound else parts
         if self.batches.device.type != "cpu" and not all(map(isfinite, means.values())):
             self._fail(self.learner.failed(self.model, self.batches, self.state))
         common = {"step": self.state.step, "epoch": epoch}
@@ -179,6 +182,16 @@ class Loop:
             self._stop(f"The held-out bound had not risen for {self.stopping.patience} epochs.")
         if self.limits.checkpoints and save:
             self.save()
+
+    def _exact(self, bound: float) -> dict[str, float]:
+        """Exact log p(x) of the rows learnt from, as the model is now; where a closed form moves it, it is the bound."""
+        if not isinstance(self.model, HasLogProb):
+            return {}
+        if self.learner.is_closed and isinstance(self.model, HasUpdate):
+            return {"log_prob": bound}
+        with self.stream.outside():
+            found = exact_log_prob(self.model, self.batches, self.seed)
+        return {} if found is None else {"log_prob": found}
 
     def _call(self, callback: Callback) -> bool:
         with self.stream.outside():
@@ -243,6 +256,8 @@ class Loop:
             load_modules(self.best, self.model, self.posterior, Path("memory"))
             self.status += f" The weights are those of the best held-out bound, at step {self.stopping.best_step}."
         self.status = f"{self.status} {self.learner.finish(self.model, self.state, self.history)}".strip()
+        collapsed = collapse_status(self.model, self.learner, self.history, self.state.step)
+        self.status = f"{self.status} {collapsed}".strip()
 
     def _fail(self, error: NonFiniteError) -> None:
         if self.best is not None:

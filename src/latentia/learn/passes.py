@@ -32,6 +32,7 @@ class Passes(Learner, ABC):
     """
 
     starts: tuple[str, ...]
+    is_closed = True
 
     def __init__(self, tol: float, max_iter: int, start: str, n_starts: int, seed: int, dtype: torch.dtype) -> None:
         choose("start", start, self.starts)
