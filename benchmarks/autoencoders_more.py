@@ -1,0 +1,192 @@
+"""Parts of `autoencoders.py` that make their own data: the score of a smoothed density, and a matrix on a disk."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentia import DenoisingAutoencoder, LinearAutoencoder
+from latentia.data import open_shards
+
+N_ROWS = 20_000
+MEANS = np.array([[-1.5, 0.0], [1.5, 0.0], [0.0, 2.0]])
+SD = 0.5
+
+
+# --- the score -------------------------------------------------------------------------------------------------------
+
+
+def mixture(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of three normals of standard deviation 0.5."""
+    return MEANS[rng.integers(0, 3, n)] + SD * rng.normal(size=(n, 2))
+
+
+def mixture_score(y: np.ndarray, scale: float) -> np.ndarray:
+    """Gradient of the log-density of the mixture smoothed by noise of that scale."""
+    return _mean_shift(y, MEANS, SD**2 + scale**2)
+
+
+def _mean_shift(y: np.ndarray, centres: np.ndarray, variance: float) -> np.ndarray:
+    out = np.zeros_like(y)
+    for start in range(0, len(y), 250):
+        gap = centres[None] - y[start : start + 250, None]
+        logits = -0.5 * np.square(gap).sum(-1) / variance
+        weight = np.exp(logits - logits.max(1, keepdims=True))
+        out[start : start + 250] = (weight[..., None] * gap).sum(1) / weight.sum(1, keepdims=True) / variance
+    return out
+
+
+def spiral(u: np.ndarray) -> np.ndarray:
+    """t = 3 + 12 u, (0.04 t sin t, 0.04 t cos t)."""
+    t = 3 + 12 * u
+    return 0.04 * np.stack([t * np.sin(t), t * np.cos(t)], 1)
+
+
+def spiral_normal(u: np.ndarray) -> np.ndarray:
+    """Unit normals of the spiral."""
+    t = 3 + 12 * u
+    tangent = np.stack([np.sin(t) + t * np.cos(t), np.cos(t) - t * np.sin(t)], 1)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    return np.stack([-tangent[:, 1], tangent[:, 0]], 1)
+
+
+def nearest(y: np.ndarray) -> np.ndarray:
+    """The nearest point of the spiral to each row."""
+    curve = spiral(np.linspace(0, 1, 20_001))
+    return np.concatenate(
+        [curve[np.square(curve[None] - part[:, None]).sum(-1).argmin(1)] for part in np.array_split(y, 40)]
+    )
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of the angle between rows."""
+    return (a * b).sum(1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-300)
+
+
+def denoiser(scale: float, seed: int, **options: Any) -> DenoisingAutoencoder:
+    """Small and smooth, for two columns; the learning rate falls to zero so that the corruption's noise is averaged."""
+    given: dict[str, Any] = {"hidden": (24, 24, 24), "activation": "silu", "learning_rate": 0.01, "schedule": "cosine"}
+    given |= {"max_epochs": 500, "batch_size": 2000, "validation_fraction": 0, "device": "cpu", "random_state": seed}
+    return DenoisingAutoencoder(24, noise_scale=scale, **{**given, **options})
+
+
+def score(asked: argparse.Namespace) -> None:
+    """Line 4: a mixture of three normals, sigma 0.3, and a spiral, sigma 0.02."""
+    from autoencoders import write
+
+    lines = ["| data | what | value | line | seconds |", "|---|---|---|---|---|"]
+    lines += _mixture_lines(asked.seed, asked.epochs) + _spiral_lines(asked.seed, asked.epochs)
+    write("score", "The score of a denoising autoencoder", lines)
+
+
+def _mixture_lines(seed: int, epochs: int | None) -> list[str]:
+    rng, scale = np.random.default_rng(seed), 0.3
+    x, fresh = mixture(N_ROWS, rng), mixture(5000, rng)
+    y = fresh + scale * rng.normal(size=fresh.shape)
+    true, begun = mixture_score(y, scale), time.perf_counter()
+    model = denoiser(scale, seed, **({"max_epochs": epochs} if epochs else {})).fit(x)
+    found, seconds = model.score_field(y), time.perf_counter() - begun
+    relative = np.linalg.norm(found - true) / np.linalg.norm(true)
+    kernel = np.linalg.norm(_mean_shift(y, x, scale**2) - true) / np.linalg.norm(true)
+    return [
+        f"| three normals, {N_ROWS:,} rows, sigma 0.3 | relative L2 error, over 5,000 noised points | {relative:.4f} | < 0.05 | {seconds:.0f} |",
+        f"| | mean cosine | {cosines(found, true).mean():.4f} | > 0.99 | |",
+        f"| | cosine of the whole field | {(found * true).sum() / np.linalg.norm(found) / np.linalg.norm(true):.4f} | | |",
+        f"| | for comparison: relative error of the exact score of the {N_ROWS:,} rows smoothed, which knows no more | {kernel:.4f} | | |",
+    ]
+
+
+def _spiral_lines(seed: int, epochs: int | None) -> list[str]:
+    rng, scale = np.random.default_rng(seed), 0.02
+    x = spiral(rng.random(N_ROWS))
+    u = rng.uniform(0.05, 0.95, 4000)
+    shift = scale * rng.uniform(0.5, 3.0, 4000) * rng.choice([-1.0, 1.0], 4000)
+    y, begun = spiral(u) + shift[:, None] * spiral_normal(u), time.perf_counter()
+    options = {"hidden": (64, 64, 64), "max_epochs": epochs or 300, "learning_rate": 0.005, "batch_size": 1000}
+    model = denoiser(scale, seed, **options).fit(x)
+    found, seconds = model.score_field(y), time.perf_counter() - begun
+    mean = cosines(found, nearest(y) - y).mean()
+    return [
+        f"| spiral, sigma 0.02 | mean cosine to the nearest point, 0.5 to 3 sigma off | {mean:.4f} | > 0.95 | {seconds:.0f} |"
+    ]
+
+
+# --- a matrix on a disk ----------------------------------------------------------------------------------------------
+
+COLUMNS, WANTED = 512, 10
+
+
+def make_matrix(path: Path, n_bytes: int, seed: int) -> None:
+    """Rows of falling spectrum, float32, written piece by piece."""
+    n_rows = n_bytes // (4 * COLUMNS)
+    rng = np.random.default_rng(seed)
+    turn = np.linalg.qr(rng.normal(size=(COLUMNS, COLUMNS)))[0] * (0.9 ** np.arange(COLUMNS))[:, None]
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n_rows, COLUMNS))
+    for start in range(0, n_rows, 4096):
+        stop = min(start + 4096, n_rows)
+        out[start:stop] = rng.normal(size=(stop - start, COLUMNS)) @ turn
+    out.flush()
+
+
+def peak() -> int:
+    """Largest resident memory of this process so far, bytes, by Linux's own count; pages of a mapped file included."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+
+
+def child(path: Path, solver: str, allowed: float) -> None:
+    """Fit in a process of its own, print what memory it took beyond that of the libraries, and save the answer."""
+    small = np.random.default_rng(0).normal(size=(200, COLUMNS))
+    LinearAutoencoder(WANTED, solver=solver).fit(small)  # libraries are loaded and warm
+    before, begun = peak(), time.perf_counter()
+    model = LinearAutoencoder(WANTED, solver=solver, max_memory=allowed).fit(open_shards(path))
+    took = (peak() - before) / 2**20
+    np.savez(path.with_suffix(f".{solver}.npz"), axes=model.components_, variance=model.explained_variance_)
+    print(f"{took:.1f} {time.perf_counter() - begun:.1f} {model.fit_.status}")
+
+
+def streamed(asked: argparse.Namespace) -> None:
+    """Leading singular vectors of a matrix ten times larger than the memory allowed."""
+    from autoencoders import write
+
+    n_bytes = 2**20 * (asked.epochs or 1600)
+    lines = [
+        f"A matrix of {n_bytes // 2**20} MiB (float32, {COLUMNS} columns) on a disk; {n_bytes // 2**20 // 10} MiB allowed.",
+        "",
+    ]
+    lines += [
+        "| solver | memory beyond the libraries', MiB | seconds | axes, largest 1 - cosine | variances, largest relative error | how |"
+    ]
+    lines += ["|---|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "matrix.npy")
+        make_matrix(path, n_bytes, asked.seed)
+        x = np.load(path, mmap_mode="r")
+        axes, variance = exact(x)
+        for solver in ("covariance", "randomised"):
+            command = [sys.executable, __file__, str(path), solver, str(n_bytes / 2**20 / 10)]
+            took, seconds, *status = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+            found = np.load(path.with_suffix(f".{solver}.npz"))
+            angle = 1 - np.abs((found["axes"] * axes).sum(1)).min()
+            error = np.abs(found["variance"] / variance - 1).max()
+            lines.append(f"| {solver} | {took} | {seconds} | {angle:.1e} | {error:.1e} | {' '.join(status)} |")
+    write("streamed", "Singular vectors of a matrix that does not fit into its allowance", lines)
+
+
+def exact(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """In memory, by LAPACK's SVD of the R factor of all centred rows, float64."""
+    centred = np.asarray(x, dtype=np.float64)
+    centred -= centred.mean(0)
+    _, s, vt = np.linalg.svd(np.linalg.qr(centred, mode="r"))
+    return vt[:WANTED], np.square(s[:WANTED]) / len(x)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    child(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
