@@ -57,7 +57,6 @@ def mc_error(estimate: "Estimate") -> str:
     return f"± {estimate.mc_error:.3f}" if estimate.n_samples else "none"
 
 
-def facts_table(facts: Mapping[str, Any]) -> Table:
 def perplexities(
     estimator: Any, rows: Any, estimates: Sequence["Estimate"], *, in_words: bool = True
 ) -> dict[str, Any]:
@@ -73,6 +72,7 @@ def perplexities(
     return {"perplexity per token": f"{sign}{value:.2f} ({counted})"}
 
 
+def facts_table(facts: Mapping[str, Any]) -> Table:
     """Names and values, two columns."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")

@@ -19,6 +19,7 @@ MODELS = {
     "LogisticPCA": "logistic principal components",
     "Autoencoder": "autoencoder",
     "DenoisingAutoencoder": "denoising autoencoder",
+    "GAN": "generative adversarial network",
     "BayesianGaussianMixture": "Bayesian Gaussian mixture",
 }
 

@@ -132,7 +132,9 @@ def _page_of_game(view: Any, notes: Sequence[str], title: str | None) -> Any:
         game.quality_section(view, found),
         game.no_evidence_section(view),
     ]
-    return Page(title or _heading(view), _subtitle(view), game.game_cards(found), [s for s in sections if s], _foot(view))
+    return Page(
+        title or _heading(view), _subtitle(view), game.game_cards(found), [s for s in sections if s], _foot(view)
+    )
 
 
 def _heading(view: Any) -> str:
@@ -144,6 +146,10 @@ def _heading(view: Any) -> str:
 
 def _foot(view: Any) -> str:
     return f"Made by latentia {__version__}. Seed {view.seed}. This file needs no network and runs no scripts."
+
+
+def _is_error(view: Any) -> bool:
+    return view.estimator._default_evidence == "reconstruction"
 
 
 def _subtitle(view: Any) -> str:
