@@ -108,10 +108,12 @@ class Shards:
     Arguments:
         source: where they are read from.
         left_out: numbers of rows that are not dealt, rising, int64.
+        block_bytes: of the rows that `blocks` reads at once, at least one row group.
     """
 
     source: Source
     left_out: np.ndarray | None = None
+    block_bytes: int = BLOCK_BYTES
 
     # --- what it is --------------------------------------------------------------------------------------------
 
@@ -204,7 +206,7 @@ class Shards:
 
     def blocks(self, *, label: bool = False) -> Iterator[Block]:
         """All rows in their order, some megabytes at a time; the next are read while these are worked on."""
-        runs = self.runs(BLOCK_BYTES, self.source.groups)
+        runs = self.runs(self.block_bytes, self.source.groups)
         return ahead(partial(self.read, run, label=label) for run in runs if any(map(self.rows_of, run)))
 
     def runs(self, n_bytes: int, groups: Sequence[Group]) -> list[tuple[Group, ...]]:

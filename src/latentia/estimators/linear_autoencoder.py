@@ -1,5 +1,6 @@
 """The linear autoencoder, as an estimator."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from ..conditional import Conditional
+from ..data import Shards
 from ..errors import choose
 from ..families import Normal
 from ..learn import Learner, LinearGradient, LinearVAE, PrincipalAxes
@@ -35,7 +37,8 @@ class LinearAutoencoder(PointEstimator):
         learner: "closed-form", "plain", "uniform-l2", "non-uniform-l2", "nested-dropout", "deterministic-nested-dropout",
             "rotation" or "linear-vae"; see `learn.PrincipalAxes`, `learn.LinearGradient`, `learn.LinearVAE`.
         solver: of the closed form: "auto", "svd", "covariance", or "randomised" (passes over rows that may stay on a disk).
-        max_memory: MiB that the closed form may take besides what the reader of the rows holds; None does not count.
+        max_memory: MiB that rows read at once and the matrices of the closed form may take together; None does not count. Of
+            rows on a disk at least a row group is read (8 MiB of an NPY file), several of which are in memory together.
         scale: "auto" (none: the error is in the units of the columns), "none", "standard" or "unit".
         l2: smallest and largest weight of the penalties; None is 0.1 and 0.9 of the k-th variance.
         learning_rate: of the gradient learners; None is a rate that suits the learner.
@@ -85,6 +88,12 @@ class LinearAutoencoder(PointEstimator):
     @property
     def _default_evidence(self) -> str:  # type: ignore[override]
         return "elbo" if self.learner == "linear-vae" else "reconstruction"
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
+        """Learn from rows X; arguments as for the other estimators."""
+        if isinstance(X, Shards) and self.max_memory is not None:
+            X = replace(X, block_bytes=int(self.max_memory * 2**20 / 16))
+        return super().fit(X, y, sample_weight, **options)
 
     def _make_plan(self, x: np.ndarray | Facts, weight: np.ndarray | None) -> Plan:
         facts = as_facts(x, weight)
