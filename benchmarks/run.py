@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-QUICK = ("evidence.py", "em.py", "speed/run.py", "speed/whole.py", "speed/memory.py", "speed/processes.py")
+QUICK = ("conformance/run.py", "evidence.py", "em.py", "speed/run.py", "speed/whole.py", "speed/memory.py", "speed/processes.py")
 LONG = ("speed/quality.py", "larger_than_memory.py", "static_mnist.py")
 
 
