@@ -80,7 +80,13 @@ OPTIONS = (
     Option("image_shape", str, "Height x width of flat rows, such as 28x28."),
     Option("hidden", str, "Sizes of the hidden layers, such as 256,256."),
     Option("activation", str, "relu, tanh, silu, gelu, elu, softplus, identity."),
-    Option("learner", str, "amortized; exact-em; closed-form."),
+    Option(
+        "learner",
+        str,
+        "amortized, svi, semi-amortized, aggressive, wake-sleep, reweighted-wake-sleep, monte-carlo-em, exact-em, "
+        "variational-em, adversarial; closed-form.",
+    ),
+    Option("learner_options", str, "The learner's own, such as max_inner=50,window=10; a wrong name is told the right ones."),
     Option("bound", str, "elbo, importance-weighted or renyi: what is ascended."),
     Option("alpha", float, "Order of the Renyi bound."),
     Option(
@@ -193,6 +199,10 @@ def _value(option: Option, value: Any) -> Any:
         if not all(part.strip().isdigit() for part in parts):
             raise ParameterError(f"{option.option}={value!r} is no list of sizes. Use whole numbers, such as 256,256.")
         return tuple(int(part) for part in parts)
+    if option.name == "learner_options":
+        from ..estimators.learners import parsed_options
+
+        return parsed_options(str(value))
     if option.name == "noise":
         try:
             return float(value)

@@ -8,14 +8,15 @@ from torch import nn
 from ..bounds import Bound, Elbo, ImportanceWeighted, Renyi
 from ..errors import ParameterError, choose
 from ..families import Family
-from ..learn import AmortizedVI, Learner, Objective, Schedule
+from ..learn import Learner, Schedule
 from ..networks import MLP, ConvDecoder, ConvEncoder, SkipMLP
 from ..posteriors import Amortized, Posterior
 from .cures import make_objective
+from .gan_networks import game_beside
 from .latents import default_gradient
+from .learners import learner_of
 
 NETWORKS = ("mlp", "conv")
-LEARNERS = ("amortized",)
 BOUNDS = ("elbo", "importance-weighted", "renyi")
 
 
@@ -66,16 +67,18 @@ def make_bound(estimator: Any, posterior: Posterior, family: Family | None = Non
 
 def make_learner(estimator: Any, posterior: Posterior, n_rows: int, family: Family | None = None) -> Learner:
     """The learner with its bound, objective, optimiser and schedule."""
-    choose("learner", estimator.learner, LEARNERS)
     bound = make_bound(estimator, posterior, family)
     steps = estimator.max_epochs * -(-n_rows // estimator.batch_size)
-    return AmortizedVI(
-        posterior,
-        bound=bound,
-        objective=Objective(estimator.kl_weight, estimator.kl_warm_up),
-        optimizer=estimator.optimizer,
-        learning_rate=estimator.learning_rate,
-        schedule=Schedule(estimator.schedule, n_steps=steps),
-        gradient_clip=estimator.gradient_clip,
-        execution=estimator.execution,
-    )
+    shared = {
+        "bound": bound,
+        "objective": make_objective(estimator),
+        "optimizer": estimator.optimizer,
+        "learning_rate": estimator.learning_rate,
+        "schedule": Schedule(estimator.schedule, n_steps=steps),
+        "gradient_clip": estimator.gradient_clip,
+        "execution": estimator.execution,
+    }
+    own = getattr(estimator, "learner_options", None)
+    if estimator.learner == "adversarial":
+        return game_beside(estimator, posterior, own, shared)
+    return learner_of(estimator.learner, posterior, family, own, shared)

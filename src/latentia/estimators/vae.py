@@ -44,7 +44,9 @@ class VAE(LatentEstimator):
         image_shape: (height, width) or (height, width, channels) of flat rows; None takes it from 3-D input.
         hidden: sizes of the hidden layers of encoder and decoder.
         activation: of the networks.
-        learner: "amortized".
+        learner: "amortized", "svi", "semi-amortized", "aggressive", "wake-sleep", "reweighted-wake-sleep", "monte-carlo-em";
+            "exact-em" and "variational-em" are for other models, and say so.
+        learner_options: the learner's own, by name: for "aggressive" {"max_inner": 50}; see `latentia.learn`.
         bound: "elbo", "importance-weighted" or "renyi", what is ascended.
         alpha: order of the Renyi bound.
         gradient: of the bound by q's parameters: "auto" (through the draws where they have a path, else "disarm",
@@ -98,6 +100,7 @@ class VAE(LatentEstimator):
         hidden: Sequence[int] = (256, 256),
         activation: str = "relu",
         learner: str = "amortized",
+        learner_options: dict[str, Any] | None = None,
         bound: str = "elbo",
         alpha: float = 0.5,
         gradient: str = "auto",
@@ -134,7 +137,8 @@ class VAE(LatentEstimator):
         self.likelihood, self.scale, self.noise = likelihood, scale, noise
         self.binarize, self.network, self.image_shape = binarize, network, image_shape
         self.hidden, self.activation = hidden, activation
-        self.learner, self.bound, self.n_samples = learner, bound, n_samples
+        self.learner, self.learner_options = learner, learner_options
+        self.bound, self.n_samples = bound, n_samples
         self.alpha, self.gradient = alpha, gradient
         self.kl_weight, self.kl_warm_up = kl_weight, kl_warm_up
         self.kl_annealing, self.kl_cycles = kl_annealing, kl_cycles
