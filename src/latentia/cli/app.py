@@ -241,6 +241,20 @@ def report(
 
 
 @app.command()
+def doctor(
+    run: Run,
+    on: Annotated[str | None, typer.Option("--on", help="Other data than the run's own.")] = None,
+    samples: Samples = 128,
+    lag: Annotated[bool, typer.Option("--lag/--no-lag", help="Measure how far the encoder is behind.")] = True,
+    json: Json = False,
+) -> int:
+    """What a finished run suffers from, in plain words, and what to try."""
+    from .doctor_command import run_doctor
+
+    return run_doctor(run, on, samples, lag, json)
+
+
+@app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more run folders.")],
     on: Annotated[str, typer.Option("--on", help="The data on which they are compared.")],

@@ -105,6 +105,7 @@ OPTIONS = (
     Option("committed_rate", float, "Nats per row below which the KL cannot fall (delta-VAE)."),
     Option("batch_norm_mean", float, "Spread of the posterior means, fixed by a batch norm (BN-VAE), such as 0.6."),
     Option("skip", bool, "z enters every layer of the decoder."),
+    Option("diagnose_every", int, "Epochs between two looks at what z carries, written into history.csv."),
     Option("covariance", str, "full, tied, diag, spherical; of bgmm: unit or full."),
     Option("prior_scale", float, "Standard deviation of the means of a bgmm of unit variance."),
     Option(

@@ -65,6 +65,10 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _loop_options(self) -> dict[str, Any]:
         return {}
 
+    def _callbacks(self, training: Any) -> list[Callable[..., Any]]:
+        """What else is called at the end of every epoch; `training` are the rows learnt from."""
+        return []
+
     def _binarise(self, x: np.ndarray) -> Binarise | None:
         return None
 

@@ -4,13 +4,18 @@ from dataclasses import replace
 from math import exp, sqrt
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
 from ..errors import AbilityError, ParameterError
+from ..evidence import CollapseWatch
 from ..families import Normal
 from ..learn import Objective
 from ..networks import NormalisedMean
 from .latents import Latent
+
+PROBES = 500  # rows that are looked at again and again
 
 
 def make_objective(estimator: Any) -> Objective:
@@ -75,3 +80,16 @@ def _check_normal(estimator: Any, name: str) -> None:
             f"{name} keeps the KL of a normal posterior to the standard normal prior up; posterior={estimator.posterior!r}, "
             f"prior={estimator.prior!r} came. Use those two, or free_bits."
         )
+
+
+def collapse_watch(estimator: Any, training: Any) -> list[Any]:
+    """The callback that looks at some evenly spaced rows of those learnt from, where the estimator wants one."""
+    every = estimator.diagnose_every
+    if not every:
+        return []
+    n_rows = len(training) if torch.is_tensor(training) else training.n_rows
+    numbers = np.unique(np.linspace(0, n_rows - 1, PROBES).round().astype(np.int64))
+    rows = training[numbers] if torch.is_tensor(training) else torch.from_numpy(training.take(numbers).x)
+    if estimator.binarise_ is not None:
+        rows = estimator.binarise_(rows.double(), estimator.seed_)
+    return [CollapseWatch(rows, every=int(every), seed=int(estimator.seed_))]

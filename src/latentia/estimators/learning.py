@@ -91,6 +91,7 @@ def _run_loop(
     options: Mapping[str, Any],
 ) -> None:
     training, held_out, weight = given.parts()
+    options = {**options, "callbacks": [*options.get("callbacks", ()), *estimator._callbacks(training)]}
     estimator.fit_ = fit(
         estimator.model_,
         estimator.learner_,

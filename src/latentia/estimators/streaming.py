@@ -42,6 +42,11 @@ def estimates(estimator: Any, shards: Shards, **options: Any) -> Iterator[Estima
 
     An error that is asked of the mean of n rows is asked of a piece of m as error sqrt(n / m).
     """
+    if estimator.model_.has_globals and options.get("evidence", "auto") not in ("auto", "predictive"):
+        raise ParameterError(
+            f"evidence={options['evidence']!r} is one number for the data set, and shards come in pieces. Use "
+            "evidence='predictive', or take the rows into memory with shards.take(rows).x."
+        )
     error = options.pop("error", None)
     for piece in pieces(estimator, shards):
         more = {} if error is None else {"error": error * sqrt(shards.n_rows / len(piece.x))}

@@ -1,6 +1,6 @@
 """The variational autoencoder, as an estimator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..networks.centred import Centred
 from ..posteriors import Amortized, Borrowed, Posterior
 from .base import LatentEstimator
 from .building import make_learner, networks_of_sizes
-from .cures import with_committed_rate, with_normalised_mean
+from .cures import collapse_watch, with_committed_rate, with_normalised_mean
 from .facts import Facts, as_facts
 from .latents import make_latent, make_prior, pseudo_inputs, refuse_sharing
 from .plan import Plan, check_support, make_binarise, make_plan
@@ -66,6 +66,7 @@ class VAE(LatentEstimator):
         device, precision: "auto", "cpu", "cuda", "mps"; "float32", "float64", "bfloat16".
         execution: "auto" (steps are recorded and replayed, the same bits in less time), "eager", "recorded", or "compiled"
             (by `torch.compile`: half a minute before the first step, 1.0 to 1.3 times the speed on a CPU).
+        diagnose_every: epochs between two looks at what z carries, written into the history; 0 for none.
         warm_start: go on from the weights that are there.
         random_state: seed; None draws one, without touching any global state.
         verbose: 1 prints what was chosen and a line per epoch.
@@ -127,6 +128,7 @@ class VAE(LatentEstimator):
         device: str = "auto",
         precision: str = "float32",
         execution: str = "auto",
+        diagnose_every: int = 0,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -149,6 +151,7 @@ class VAE(LatentEstimator):
         self.gradient_clip = gradient_clip
         self.validation_fraction, self.patience = validation_fraction, patience
         self.device, self.precision, self.execution = device, precision, execution
+        self.diagnose_every = diagnose_every
         self.warm_start, self.random_state, self.verbose = warm_start, random_state, verbose
 
     def _make_plan(self, x: np.ndarray | Facts, weight: np.ndarray | None) -> Plan:
@@ -185,6 +188,9 @@ class VAE(LatentEstimator):
             return torch.zeros(0, n_features)
         facts, self._facts = getattr(self, "_facts", None), None
         return pseudo_inputs(self.n_pseudo_inputs, n_features, facts, plan.scaling)
+
+    def _callbacks(self, training: Any) -> list[Callable[..., Any]]:
+        return collapse_watch(self, training)
 
     def _loop_options(self) -> dict[str, Any]:
         names = ("max_epochs", "max_time", "batch_size", "patience", "device", "precision")

@@ -3,6 +3,7 @@
 from .ais import Bracket, annealed, bidirectional
 from .calibration import Calibration, calibrate
 from .certifying import Certificate, Check, certify
+from .collapse import CollapseWatch, Diagnosis, diagnose, encoder_lag, grid_posterior_means
 from .correlation import Decomposition, Holes, decompose, prior_holes, stratified_log_weights
 from .coverage import Neighbourhood, neighbourhood
 from .diagnostics import Units, active_units
@@ -19,10 +20,12 @@ from .totals import Totals
 __all__ = [
     "DCI",
     "Bracket",
+    "CollapseWatch",
     "Calibration",
     "Certificate",
     "Check",
     "Decomposition",
+    "Diagnosis",
     "Disentanglement",
     "Features",
     "Gaps",
@@ -40,14 +43,17 @@ __all__ = [
     "certify",
     "dci",
     "decompose",
+    "diagnose",
     "disentanglement",
     "elbo",
+    "encoder_lag",
     "estimate",
     "exact",
     "factor_vae_score",
     "features",
     "frechet_distance",
     "gaps",
+    "grid_posterior_means",
     "importance",
     "kernel_distance",
     "mig",

@@ -1,0 +1,298 @@
+"""What a finished run suffers from, in plain words, and what to try."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from ..data import Dataset
+from ..data.checks import check_rows
+from ..errors import AbilityError, DataError
+from ..evidence import Diagnosis, diagnose
+from ..families import Normal
+from ..learn.collapse import collapse_words, cures_for
+from .view import Part, View, make_view
+
+ROWS = 500  # that are looked at
+LAG_STEPS = 100
+VERDICTS = ("fine", "look", "trouble")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Arguments:
+        what: its name, such as "collapse".
+        verdict: "fine", "look" (it may be meant) or "trouble".
+        text: what was found, and what to try.
+        numbers: that it rests on.
+    """
+
+    what: str
+    verdict: str
+    text: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+def examine(estimator: Any, dataset: Dataset, *, n_samples: int = 128, lag: bool = True) -> list[Finding]:
+    """Look at a fitted estimator and the data it was fitted to: the ending, z, the objective, the data, the numbers.
+
+    Arguments:
+        estimator: fitted.
+        dataset: its data; rows that it did not learn from are looked at where there are some.
+        n_samples: draws of z per row, for the importance weights.
+        lag: whether the encoder's lag is measured, which takes the longest.
+
+    Raises: `DataError` where the data have other columns than the fit's.
+    """
+    view = make_view(estimator, dataset)
+    rows = view.parts[0].take(ROWS, view.seed)
+    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _ending(estimator),
+        lambda: _latents(estimator, rows, lag),
+        lambda: _objective(estimator),
+        lambda: _values(estimator, view, rows),
+        lambda: _weights(estimator, rows, n_samples),
+        lambda: _fitted(estimator),
+    )
+    return [finding for look in looks for finding in look()]
+
+
+def worst(findings: list[Finding]) -> str:
+    """The worst verdict of all.
+
+    >>> worst([Finding("a", "look", ""), Finding("b", "fine", "")])
+    'look'
+    """
+    return max((f.verdict for f in findings), key=VERDICTS.index, default="fine")
+
+
+# --- how it ended --------------------------------------------------------------------------------------------------
+
+
+def _ending(estimator: Any) -> Iterator[Finding]:
+    fit = estimator.fit_
+    numbers = {"steps": fit.steps, "epochs": fit.epochs}
+    if fit.interrupted or not fit.finished:
+        yield Finding("ending", "trouble", f"{fit.status} Go on with `latentia resume RUN`.", numbers)
+    elif "Stopped after max_iter" in fit.status:
+        yield Finding("ending", "look", fit.status, numbers)
+    else:
+        yield Finding("ending", "fine", fit.status.split(" Posterior collapse")[0], numbers)
+
+
+# --- the latents ---------------------------------------------------------------------------------------------------
+
+
+def _latents(estimator: Any, rows: Part, lag: bool) -> Iterator[Finding]:
+    model, q = estimator.model_, estimator.posterior_
+    if not getattr(model, "latent_shape", ()) or not _is_learnt(q):
+        return
+    x = estimator._seen(rows.x)[1]
+    try:
+        found = diagnose(model, q, x, lag_steps=LAG_STEPS if lag else 0, seed=int(estimator.seed_))
+    except AbilityError:
+        try:
+            found = diagnose(model, q, x, seed=int(estimator.seed_))
+        except (AbilityError, NotImplementedError):
+            return
+    yield _collapse(estimator, found)
+    if found.lag is not None:
+        yield _lag(found)
+
+
+def _is_learnt(posterior: Any) -> bool:
+    return next(posterior.parameters(), None) is not None
+
+
+def _collapse(estimator: Any, found: Diagnosis) -> Finding:
+    units = len(found.activity)
+    numbers = {key: value for key, value in found.as_dict().items() if key != "lag"}
+    says = (
+        f"KL {found.kl:.2f} nats per row; {found.active_units} of {units} units active; z carries "
+        f"{found.mutual_information:.2f} nats about x (at most {found.ceiling:.2f} could show from {found.rows} rows)."
+    )
+    words = collapse_words(estimator.model_, estimator.learner_, found.kl, estimator.fit_.steps)
+    if words:
+        return Finding("collapse", "trouble", words, numbers)
+    if found.active_units == 0:
+        first, second = cures_for(estimator.model_, estimator.learner_, estimator.fit_.steps)[:2]
+        text = f"{says} No unit differs from row to row: z is not used. Most likely to help here: {first}, or {second}."
+        return Finding("collapse", "trouble", text, numbers)
+    if found.active_units <= units / 2:
+        return Finding(
+            "collapse", "look", f"{says} The idle ones are not needed: try n_latent={found.active_units}.", numbers
+        )
+    return Finding("collapse", "fine", says, numbers)
+
+
+def _lag(found: Diagnosis) -> Finding:
+    assert found.lag is not None
+    text = f"Refining each row's q by itself would raise its bound by {found.lag:.2f} nats."
+    if found.lag > max(0.5, 0.2 * found.kl):
+        text += " The encoder lags: try learner='semi-amortized' or 'aggressive', a larger encoder, or more epochs."
+        return Finding("encoder", "look", text, {"lag": found.lag})
+    return Finding("encoder", "fine", text, {"lag": found.lag})
+
+
+# --- the objective -------------------------------------------------------------------------------------------------
+
+
+def _objective(estimator: Any) -> Iterator[Finding]:
+    objective = getattr(estimator.learner_, "objective", None)
+    if objective is None or not hasattr(objective, "status"):
+        return
+    steps, words = estimator.fit_.steps, objective.status(estimator.fit_.steps)
+    if steps < objective.warm_up:
+        text = f"{words} Take kl_warm_up={max(1, steps // 4)}, or more epochs: until it ends, early stopping does not begin."
+        numbers = {"steps": steps, "warm_up": objective.warm_up, "weight": objective.weight_at(steps)}
+        yield Finding("warm-up", "trouble", text, numbers)
+    elif words:
+        yield Finding("objective", "look", f"{words} The reported bounds carry the KL at its full price.")
+    else:
+        yield Finding("objective", "fine", "It was the bound itself at the end.")
+
+
+# --- the data ------------------------------------------------------------------------------------------------------
+
+
+def _values(estimator: Any, view: View, rows: Part) -> Iterator[Finding]:
+    found = [*_likelihood(estimator, view), *_range(view, rows), *_noise(estimator)]
+    yield from found
+    if not found:
+        yield Finding("data", "fine", f"The values suit the likelihood ({estimator.plan_.likelihood}).")
+
+
+def _likelihood(estimator: Any, view: View) -> Iterator[Finding]:
+    plan, x = estimator.plan_, view.parts[-1].x
+    if not estimator.model_.is_density:
+        text = (
+            "The likelihood is a reconstruction error: there is no log p(x). Take 'continuous-bernoulli', or binarize."
+        )
+        yield Finding("likelihood", "look", text)
+    if plan.likelihood != "normal" or plan.scaling.levels is not None or estimator.binarise_ is not None:
+        return
+    whole = x.dtype.kind != "f" or not bool((x != np.floor(x)).any())
+    if plan.kind == "binary":
+        text = "The values are zeros and ones under a normal density, which rises without limit about them: take bernoulli."
+        yield Finding("likelihood", "trouble", text)
+    elif whole and x.min() >= 0:
+        text = (
+            f"The values are whole numbers from {x.min():g} to {x.max():g} under a normal density: its log p(x) is not the "
+            "log-probability of a count. Take likelihood='poisson' or 'negative-binomial'."
+        )
+        yield Finding("likelihood", "look", text)
+    sd = x.std(0)
+    spread = sd.max() / sd[sd > 0].min() if (sd > 0).any() else 1.0
+    if plan.scaling.identity and spread > 100 and not view.mixture:
+        text = (
+            f"The columns' deviations differ by a factor of {spread:.3g}, and the scale is none: take scale='standard'."
+        )
+        yield Finding("scale", "look", text, {"spread": float(spread)})
+
+
+def _range(view: View, rows: Part) -> Iterator[Finding]:
+    """Rows that nothing was learnt from, against the range of those learnt from."""
+    learnt = view.parts[-1].x
+    try:
+        check_rows(rows.x, name=rows.name)
+        view.estimator._estimate(view.estimator._seen(rows.x[:1])[1], "auto", 1)
+    except DataError as error:
+        yield Finding("range", "trouble", str(error))
+        return
+    except AbilityError:
+        pass
+    if rows.x is learnt or not rows.fresh:
+        return
+    low, high = learnt.min(0), learnt.max(0)
+    margin = 0.5 * (high - low)
+    outside = float(((rows.x < low - margin) | (rows.x > high + margin)).mean())
+    if outside > 0.01:
+        text = (
+            f"{100 * outside:.1f} % of the cells of the {rows.name} lie far outside the range of the rows learnt from: they come "
+            "from elsewhere, or in other units."
+        )
+        yield Finding("range", "trouble", text, {"outside": outside})
+
+
+def _noise(estimator: Any) -> Iterator[Finding]:
+    family = getattr(getattr(estimator.model_, "conditional", None), "family", None)
+    if not isinstance(family, Normal) or not family.floor or family.scale not in ("one", "per-feature"):
+        return
+    scale = family.raw_scale.exp()
+    share = float((scale < family.floor).double().mean())
+    if share > 0:
+        text = (
+            f"The learnt noise of {100 * share:.0f} % of the columns is at its floor: these values have hardly any noise, and the "
+            "density has no finite optimum. Compare log p(x) of such fits only at the same floor, or fix noise=0.1."
+        )
+        yield Finding("noise", "look", text, {"share": share, "floor": family.floor})
+
+
+# --- the numbers ---------------------------------------------------------------------------------------------------
+
+
+def _weights(estimator: Any, rows: Part, n_samples: int) -> Iterator[Finding]:
+    if estimator._default_evidence != "importance":
+        return
+    try:
+        found = estimator.evidence(rows.x, "importance", n_samples)
+    except AbilityError:
+        return
+    numbers = found.as_dict()
+    if found.warning:
+        text = f"{found.warning.removeprefix('Warning: ')[:1].upper()}{found.warning.removeprefix('Warning: ')[1:]}"
+        yield Finding("importance samples", "look", text, numbers)
+    else:
+        yield Finding("importance samples", "fine", f"{n_samples} draws of z per row will do for log p(x).", numbers)
+
+
+def _fitted(estimator: Any) -> Iterator[Finding]:
+    history = [row for row in estimator.fit_.history if isfinite(row.get("bound", float("nan")))]
+    train = [row["bound"] for row in history if row["split"] == "train"]
+    held_out = [row["bound"] for row in history if row["split"] == "validation"]
+    if len(train) < 2:
+        return
+    found = [*_over(train, held_out), *_under(estimator, held_out or train)]
+    yield from found
+    if not found:
+        yield Finding("fit", "fine", "The bound has levelled off, and rows held out did not fall behind.")
+
+
+def _over(train: list[float], held_out: list[float]) -> Iterator[Finding]:
+    if len(held_out) < 2:
+        return
+    best, fell, gap = max(held_out), max(held_out) - held_out[-1], train[-1] - held_out[-1]
+    rise = max(best - held_out[0], 1e-12)
+    numbers = {"best_held_out": best, "last_held_out": held_out[-1], "last_train": train[-1]}
+    if gap > 0.5 and fell > 0.05 * rise and fell > 0.25 * gap:
+        text = (
+            f"Over-fitted: the held-out bound fell by {fell:.2f} nats from its best, and is {gap:.2f} below the learning rows'. "
+            "The best weights were kept if patience was set; fewer units or more rows would help."
+        )
+        yield Finding("fit", "look", text, numbers)
+
+
+def _under(estimator: Any, curve: list[float]) -> Iterator[Finding]:
+    """Whether the last tenth of the epochs still rose by more than a hundredth of all there was to rise."""
+    status = estimator.fit_.status
+    if not status.startswith(("Reached max_epochs", "Reached max_time", "Reached max_steps")):
+        return
+    tail = max(1, len(curve) // 10)
+    if len(curve) < 2 * tail:
+        return
+    now, before = (sum(part) / tail for part in (curve[-tail:], curve[-2 * tail : -tail]))
+    rise, whole = now - before, max(curve) - min(curve)
+    if whole > 0 and rise > max(0.01 * whole, 0.01):
+        text = (
+            f"Under-fitted: the bound still rose by {rise:.2f} nats over the last {tail} of {len(curve)} epochs. Go on with more "
+            "epochs (max_epochs, max_time, or `latentia fit --init RUN`)."
+        )
+        yield Finding("fit", "look", text, {"rise": rise, "epochs": tail})
