@@ -60,7 +60,8 @@ def test_over_fitting_is_found():
 
 
 def test_too_few_importance_samples_are_found():
-    vae = VAE(**{**TINY, "n_latent": 3, "max_epochs": 15, "kl_weight": 0.01}).fit(LINE)
+    options = {"n_latent": 3, "max_epochs": 3, "noise": 0.02, "likelihood": "normal"}
+    vae = VAE(**{**TINY, **options}).fit(LINE)
     weights = found(vae, LINE, lag=False, n_samples=50)["importance samples"]
     assert (weights.verdict, "Use more samples" in weights.text) == ("look", True), weights
 

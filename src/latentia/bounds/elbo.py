@@ -17,7 +17,6 @@ from .finite import every_value
 from .gradients import Drawn, Gradient, as_gradient, over_samples
 from .shared import with_globals
 from .units import unit_kl
-from .units import unit_kl
 
 
 @dataclass(frozen=True)
