@@ -43,6 +43,15 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, write)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes whole or not at all."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_whole(path, write)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON whole or not at all; what is not a JSON value becomes its text."""
     write_text(path, json.dumps(value, indent=2, default=str, allow_nan=True) + "\n")

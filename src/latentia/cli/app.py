@@ -340,6 +340,38 @@ def reproduce(
 
 
 @app.command()
+def explore(
+    run: Run,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT", help="traversal, interpolation, manifold, map, training, field, components, neighbours."
+        ),
+    ],
+    source: Annotated[str | None, typer.Option("--data", help="Other data than the run's own.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A .png file (training: .webp or .gif); in RUN/explore without it.")
+    ] = None,
+    values: Annotated[
+        Path | None, typer.Option("--values", help="Also write the numbers: a .csv, .parquet or .npy file.")
+    ] = None,
+    rows: Annotated[str | None, typer.Option("--rows", help="Numbers of rows of the data, from 0: 3,7.")] = None,
+    units: Annotated[str | None, typer.Option("--units", help="Numbers of latent units, from 0: 0,1.")] = None,
+    n: Annotated[int | None, typer.Option("--n", "-n", help="Points, components or neighbours.")] = None,
+    way: Annotated[str, typer.Option("--way", help="Of interpolation: linear, spherical, geodesic.")] = "linear",
+    zoom: Annotated[float, typer.Option("--zoom", help="Of field: above 1 is nearer, below 1 farther away.")] = 1.0,
+    every: Annotated[int, typer.Option("--every", help="Of training: epochs between two frames.")] = 5,
+    force: Force = False,
+    json: Json = False,
+) -> int:
+    """One picture of what a run has learnt, and the numbers in it."""
+    from .explore_command import Asked, numbers_of, run_explore
+
+    asked = Asked(numbers_of(rows, "--rows"), numbers_of(units, "--units"), n, way, zoom, every)
+    return run_explore(run, what, source, asked, out, values, force, json)
+
+
+@app.command()
 def families(json: Json = False) -> int:
     """What each family of distributions may stand for, which gradients are valid for it, which KLs are closed."""
     from .families_command import run_families

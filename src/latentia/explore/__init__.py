@@ -1,16 +1,34 @@
-"""What a fitted model has learnt, as numbers to look at; the pictures of them are in `explore.plots`."""
+"""What a fitted model has learnt, as numbers to look at; the pictures of them are in `explore.plots` and its neighbours."""
 
-from .latent import interpolation, manifold, n_units, prior_draws, prior_quantiles, traversal, unit_order
+from .components import Components, components
+from .fields import Field, move_of, vector_field, walk
+from .frames import animate, strip
+from .latent import manifold, n_units, prior_draws, prior_quantiles, traversal, unit_order
 from .maps import LatentMap, latent_map
+from .neighbours import Neighbours, neighbours
+from .paths import interpolation, path
+from .training import Watch
 
 __all__ = [
+    "Components",
+    "Field",
     "LatentMap",
+    "Neighbours",
+    "Watch",
+    "animate",
+    "components",
     "interpolation",
     "latent_map",
     "manifold",
+    "move_of",
     "n_units",
+    "neighbours",
+    "path",
     "prior_draws",
     "prior_quantiles",
+    "strip",
     "traversal",
     "unit_order",
+    "vector_field",
+    "walk",
 ]

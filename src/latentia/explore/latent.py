@@ -85,29 +85,6 @@ def traversal(estimator: Any, unit: int, percentiles: Sequence[float] = PERCENTI
     return estimator.inverse_transform(z)
 
 
-def interpolation(estimator: Any, x_a: Any, x_b: Any, n: int = 9) -> np.ndarray:
-    """Decoded points of the straight line between the posterior means of two rows.
-
-    z(t) = (1 - t) E_q[z|x_a] + t E_q[z|x_b] for n values of t from 0 to 1, so that the ends are the two rows'
-    reconstructions. Under a standard normal prior the middle of the line lies nearer to the origin than its ends.
-
-    Arguments:
-        estimator: fitted, with latent units.
-        x_a, x_b: one row each, user's units, `(columns,)` or the shape of an image.
-        n: points, two at least.
-
-    Returns E[x|z(t)], user's units, `(n, columns)`.
-
-    Raises: `ParameterError` for fewer than two points; `AbilityError` for a latent without axes.
-    """
-    n_units(estimator)
-    if n < 2:
-        raise ParameterError(f"n={n} is too small. A line has two ends.")
-    ends = estimator.transform(np.stack([np.asarray(x_a).ravel(), np.asarray(x_b).ravel()]))
-    t = np.linspace(0, 1, n)[:, None]
-    return estimator.inverse_transform((1 - t) * ends[0] + t * ends[1])
-
-
 def manifold(
     estimator: Any, units: tuple[int, int] = (0, 1), n: int = 15, base: Any = None, low: float = 2.5
 ) -> np.ndarray:

@@ -8,6 +8,7 @@ from functools import cache
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -75,6 +76,15 @@ def png(fig: Figure) -> bytes:
     out = BytesIO()
     fig.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
     return out.getvalue()
+
+
+@styled
+def pixels(fig: Figure, dpi: int = 100) -> np.ndarray:
+    """The figure as `(height, width, 3)` bytes, a frame of an animation."""
+    fig.set_dpi(dpi)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
 def plain(text: Any, width: int = 24) -> str:

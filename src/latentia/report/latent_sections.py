@@ -1,17 +1,16 @@
 """Sections about the latent space: map, traversals, manifold, interpolation, components."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ..evidence import Units
 from ..explore import interpolation, latent_map, manifold, prior_quantiles, traversal
 from ..explore.groups import Groups
-from ..explore.image_plots import line_chart, manifold_chart, traversals_chart
+from ..explore.image_plots import line_chart, manifold_chart
 from ..explore.latent import PERCENTILES
 from ..explore.plots import map_chart
-from ..explore.table_plots import heat_chart, line_of_cells, weights_chart
+from ..explore.table_plots import heat_chart, weights_chart
 from .page import Section, number, picture, plural, sentences
+from .sheets import line_sheet, standard, walks_sheet
 from .view import Part, View
 
 MOST_STRIPS = 32  # units of pictures shown
@@ -66,29 +65,17 @@ def traversal_section(view: View, units: Units) -> Section:
     )
     left_out = f"The {most} most active of {len(order)} units are shown." if len(order) > most else ""
     ticks = [f"{p} %" for p in PERCENTILES]
+    figure = walks_sheet(view, walks, ticks)
     if view.image_shape:
-        figure = traversals_chart(walks, ticks, view.image_shape, view.limits)
         caption = f"Mean picture E[x|z] at percentiles of the {view.spread}, most active units first."
     else:
-        figure = _walk_cells(view, walks)
-        caption = (
-            f"Change of E[x|z] from the {view.spread}'s median, in standard deviations of each column.{_columns_words(view)}"
-        )
+        caption = f"Change of E[x|z] from the {view.spread}'s median, in standard deviations of each column.{_columns_words(view)}"
     return Section(
         "traversals",
         "Along each latent unit",
         read,
         sentences(left_out, _rotation(view)),
         (picture(figure, "Decoded rows along each latent unit.", caption),),
-    )
-
-
-def _walk_cells(view: View, walks: Sequence[tuple[str, np.ndarray]]):
-    _, sd = _standard(view)
-    middle = view.estimator.inverse_transform(prior_quantiles(view.estimator, (50,)))
-    panels = [(name, ((x - middle) / sd)[:, view.columns]) for name, x in walks]
-    return heat_chart(
-        panels, [str(p) for p in PERCENTILES], view.names, "change, standard deviations", "percentile of the prior"
     )
 
 
@@ -111,9 +98,7 @@ def manifold_section(view: View, units: Units) -> Section | None:
     n = 15 if max(view.image_shape[:2]) <= 32 else 10
     figure = manifold_chart(manifold(view.estimator, pair, n), pair, view.image_shape, view.limits)
     rest = "" if len(order) == 2 else ", the others staying at their median"
-    caption = (
-        f"Mean pictures over the two most active units, from the 2.5th to the 97.5th percentile of the {view.spread}{rest}."
-    )
+    caption = f"Mean pictures over the two most active units, from the 2.5th to the 97.5th percentile of the {view.spread}{rest}."
     read = "Neighbours in this plane should look alike, and change smoothly from one kind of picture into another."
     return Section(
         "plane",
@@ -131,7 +116,7 @@ def interpolation_section(view: View) -> Section | None:
         return None
     a, b = _two_rows(view, part)
     between = interpolation(view.estimator, part.x[a], part.x[b], 9)
-    ends = view.seen(part.x[[a, b]])
+    figure = line_sheet(view, part.x[[a, b]], between)
     labels = "" if part.label is None else f" A has the label {part.label[a]}, B the label {part.label[b]}."
     read = (
         "The straight line between what the model infers for two rows, decoded. A good latent space passes through "
@@ -140,13 +125,7 @@ def interpolation_section(view: View) -> Section | None:
     where = f"A and B are two of the {part.name}"
     where += ", as the model saw them." if view.estimator.binarise_ is not None else "."
     caption = f"{where}{labels} The ends of the decoded line are the reconstructions of A and B."
-    if view.image_shape:
-        names = ["A", *(f"{t:.0%}" for t in np.linspace(0, 1, 9)), "B"]
-        figure = line_chart(np.vstack([ends[:1], between, ends[1:]]), names, view.image_shape, view.limits)
-    else:
-        mean, sd = _standard(view)
-        scaled = [((x - mean) / sd)[:, view.columns] for x in (ends, between)]
-        figure = line_of_cells(scaled[0][0], scaled[1], scaled[0][1], view.names, "standard deviations from the mean")
+    if not view.image_shape:
         caption += _columns_words(view)
     return Section(
         "interpolation",
@@ -185,7 +164,7 @@ def components_section(view: View) -> Section:
         figure = line_chart(means[order], names, view.image_shape, view.limits)
         caption = "Mean picture of each component, heaviest first."
     else:
-        mean, sd = _standard(view)
+        mean, sd = standard(view)
         cells = ((means[order] - mean) / sd)[:, view.columns]
         figure = heat_chart(
             [("mean of each component", cells)],
@@ -207,13 +186,6 @@ def components_section(view: View) -> Section:
 
 def _finite(view: View) -> bool:
     return bool(np.isfinite(view.estimator.inverse_transform(prior_quantiles(view.estimator, (1, 50, 99)))).all())
-
-
-def _standard(view: View) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the shown rows' columns; 1 for constant ones."""
-    x = view.seen(view.shown.x)
-    sd = x.std(0)
-    return x.mean(0), np.where((x.min(0) == x.max(0)) | (sd == 0), 1.0, sd)
 
 
 def _columns_words(view: View) -> str:

@@ -1,0 +1,55 @@
+"""What a linear model adds up, and what a mixture chooses from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import AbilityError
+
+
+@dataclass(frozen=True)
+class Components:
+    """Rows that a model is made of, in the user's units.
+
+    Arguments:
+        centre: the row at z = 0 of a linear model, the mean of a mixture's components, `(columns,)`.
+        directions: change of the row by one standard deviation along each principal axis of a linear model, most first,
+            signed so that the largest entry is positive; the components' means themselves of a mixture; `(k, columns)`.
+        kind: "axes" or "means".
+    """
+
+    centre: np.ndarray
+    directions: np.ndarray
+    kind: str
+
+
+def components(estimator: Any) -> Components:
+    """Principal axes of a linear model, or the means of a mixture.
+
+    A linear decoder x = c + W z is turned to its own axes, W = U S V': they are what no turning of z can change. For
+    `ProbabilisticPCA` they are the principal components of the data, as pictures the eigenfaces.
+
+    Raises: `AbilityError` where the decoder is not linear.
+
+    Source: Tipping and Bishop, "Probabilistic principal component analysis", 1999; Turk and Pentland, "Eigenfaces for
+    recognition", 1991.
+
+    >>> from latentia.estimators import ProbabilisticPCA
+    >>> x = np.random.default_rng(0).normal(size=(64, 5))
+    >>> components(ProbabilisticPCA(n_latent=2).fit(x)).directions.shape
+    (2, 5)
+    """
+    units = int(estimator._n_features_out)
+    if not estimator.model_.latent_shape:
+        means = estimator.inverse_transform(np.eye(units))
+        return Components(means.mean(0), means, "means")
+    centre = estimator.inverse_transform(np.zeros((1, units)))[0]
+    once, twice = (estimator.inverse_transform(size * np.eye(units)) - centre for size in (1.0, 2.0))
+    if not np.allclose(twice, 2 * once, rtol=1e-6, atol=1e-6 * np.abs(once).max()):
+        raise AbilityError(
+            f"{type(estimator).__name__} has a decoder that is not linear, and no components. Use explore.traversal."
+        )
+    _, size, axes = np.linalg.svd(once, full_matrices=False)
+    axes = axes * np.where(axes[np.arange(len(axes)), np.abs(axes).argmax(1)] < 0, -1.0, 1.0)[:, None]
+    return Components(centre, size[:, None] * axes, "axes")

@@ -1,0 +1,77 @@
+"""`latentia explore`: every picture of a run of pictures and of a run of a table; what it refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentia.cli import main
+from latentia.cli.explore_command import WHAT
+
+ONLY_LINEAR, ONLY_PICTURES = {"components"}, {"manifold"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("explore")
+    rng = np.random.default_rng(0)
+    np.save(folder / "pictures.npy", rng.integers(0, 17, size=(60, 4, 5)).astype(np.uint8))
+    np.save(folder / "table.npy", rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3)))
+    quick = ["--no-report", "--n-latent", "2", "--device", "cpu"]
+    vae = [*quick, "--hidden", "8", "--max-epochs", "3"]
+    assert main(["fit", str(folder / "pictures.npy"), "--out", str(folder / "pictures"), *vae]) == 0
+    assert main(["fit", str(folder / "table.npy"), "--out", str(folder / "table"), *vae]) == 0
+    assert main(["fit", str(folder / "table.npy"), "--model", "ppca", "--out", str(folder / "ppca"), *quick]) == 0
+    return {name: folder / name for name in ("pictures", "table", "ppca")}
+
+
+@pytest.mark.parametrize("what", WHAT)
+@pytest.mark.parametrize("name", ["pictures", "table", "ppca"])
+def test_every_picture(name: str, what: str, runs: dict[str, Path], capsys: Any) -> None:
+    capsys.readouterr()
+    code = main(["explore", str(runs[name]), what, "--json", "--every", "2"])
+    said = capsys.readouterr()
+    linear, pictures = name == "ppca", name == "pictures"
+    if (what in ONLY_LINEAR and not linear) or (what in ONLY_PICTURES and not pictures):
+        assert code == 2
+        assert "Traceback" not in said.err
+        return
+    assert code == 0, said.err
+    files = json.loads(said.out)["files"]
+    assert all(Path(file).is_file() for file in files)
+    with Image.open(files[0]) as picture:
+        assert min(picture.size) > 60
+
+
+def test_values_are_the_numbers_of_the_picture(runs: dict[str, Path], tmp_path: Path) -> None:
+    out, values = tmp_path / "a.png", tmp_path / "a.npy"
+    line = ["explore", str(runs["table"]), "interpolation", "--rows", "3,7", "--n", "5", "--out", str(out)]
+    assert main([*line, "--way", "spherical", "--values", str(values)]) == 0
+    assert np.load(values).shape == (5, 3)
+    assert main(line) == 2  # it is kept
+    assert main([*line, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tour"], "WHAT"),
+        (["interpolation", "--rows", "1"], "between two"),
+        (["interpolation", "--rows", "1,900"], "is not there"),
+        (["interpolation", "--way", "direct"], "direct"),
+        (["traversal", "--units", "a"], "no list of whole numbers"),
+        (["traversal", "--units", "7"], "unit=7 is not there"),
+        (["neighbours", "--n", "99"], "n=99 cannot be used"),
+        (["map", "--out", "map.pdf"], "ends in .png"),
+        (["training", "--out", "a.mp4"], ".webp or .gif"),
+    ],
+)
+def test_what_it_refuses(arguments: list[str], words: str, runs: dict[str, Path], capsys: Any) -> None:
+    capsys.readouterr()
+    assert main(["explore", str(runs["table"]), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert words in " ".join(said.split())
+    assert "Traceback" not in said
