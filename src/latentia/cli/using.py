@@ -14,6 +14,7 @@ from ..data import Dataset, Shards, open_data
 from ..errors import DataError, RunError
 from ..estimators import load as load_run
 from ..fitted import read_record
+from .equal_time import at_equal_time, equal_time_table, learner_of, seconds_of
 from .fitting import bits
 from .output import check_target, write_array, write_blocks, write_values
 from .showing import SIGN, estimate_table, facts_table, perplexities, print_json
@@ -198,6 +199,8 @@ def run_compare(
     mixed = len({estimator.plan_.is_probability for estimator in estimators}) > 1
     best = max(found, key=lambda pair: pair[1].mean)[1]
     rows = [{"run": str(run), **e.as_dict(), **_difference(e, best)} for run, e in found]
+    for row, estimator, then in zip(rows, estimators, at_equal_time([e.fit_ for e in estimators])):
+        row |= {"learner": learner_of(estimator), "seconds": seconds_of(estimator.fit_), "at_equal_time": then}
     if as_json:
         print_json({"on": on, "runs": rows, **({"warning": MIXED} if mixed else {})})
         return 0
@@ -217,6 +220,8 @@ def run_compare(
         )
     console = Console(highlight=False)
     console.print(table)
+    if max(row["at_equal_time"]["within"] for row in rows) > 0:
+        console.print(equal_time_table(rows))
     if mixed:
         console.print(MIXED, markup=False)
     return 0

@@ -123,7 +123,6 @@ class Aggressive(Around):
         numbers, gained = state.numbers, state.tensors["gained"]
         gained -= info.loss
         numbers["inner"] += 1
-        numbers["inner_steps"] += 1
         over = False
         if numbers["inner"] % self.window == 0:
             mean = float(gained) / self.window
@@ -133,6 +132,7 @@ class Aggressive(Around):
         if not over and numbers["inner"] >= self.max_inner:
             over, numbers["capped"] = True, numbers["capped"] + 1
         if over:
+            numbers["inner_steps"] += numbers["inner"]
             numbers["inner"] = -1
             gained.zero_()
 
@@ -159,7 +159,7 @@ class Aggressive(Around):
     def finish(self, model: Any, state: State, history: list[dict[str, Any]]) -> str:
         numbers, first = state.numbers, super().finish(model, state, history)
         mean = numbers["inner_steps"] / max(1, numbers["moves"])
-        said = [first, f"Aggressive training made {numbers['moves']} steps of p, each after {mean:.1f} of q."]
+        said = [first, f"Aggressive training: {numbers['moves']} steps of p, each after {mean:.1f} of q."]
         if numbers["capped"]:
             said.append(f"In {numbers['capped']} of them q was still gaining after max_inner={self.max_inner} steps.")
         if numbers["ended"] is not None:
