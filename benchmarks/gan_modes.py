@@ -1,7 +1,7 @@
 """How many modes a GAN finds: a ring of 8 and a grid of 25 normals, one documented default for both.
 
-    python benchmarks/gan_modes.py                 # ten seeds of each
-    python benchmarks/gan_modes.py --seeds 2       # two of each
+    python benchmarks/gan_modes.py                          # ten seeds of each
+    python benchmarks/gan_modes.py --seeds 2 --first 3      # two of each; what was measured before is kept
 
 The data of Lin et al., "PacGAN", 2018: 100,000 rows; ring of radius 1, standard deviation 0.01; grid {-4, -2, 0, 2, 4}^2,
 standard deviation 0.05. Of 2,500 samples, those within three standard deviations of a centre are of high quality (98.9 %
@@ -11,6 +11,7 @@ of maxouts, 400 epochs): GAN 6.3 and 17.3 modes; PacGAN-2 7.9 modes of the ring;
 """
 
 import argparse
+import csv
 import os
 import time
 from math import cos, pi, sin
@@ -21,6 +22,7 @@ import numpy as np
 from latentia import GAN
 
 RESULTS = Path(__file__).parent / "results" / "gan_modes.md"
+RUNS = RESULTS.with_suffix(".csv")
 ROWS, SAMPLES, EPOCHS = 100_000, 2500, 20
 RING = np.array([[cos(k * pi / 4), sin(k * pi / 4)] for k in range(8)])
 GRID = np.array([[x, y] for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)], dtype=float)
@@ -48,7 +50,10 @@ def one(name: str, seed: int) -> tuple[int, float, float]:
     model = GAN(max_epochs=EPOCHS, device="cpu", random_state=seed, validation_fraction=0.01).fit(x)
     seconds = time.process_time() - begun
     found, good = modes(model.sample(SAMPLES, seed), centres, sd)
-    print(f"{name}, seed {seed}: {found} modes, {good:.1%} of high quality, {seconds:.0f} s of the processor. {model.fit_.status}", flush=True)
+    print(
+        f"{name}, seed {seed}: {found} modes, {good:.1%} of high quality, {seconds:.0f} s of the processor. {model.fit_.status}",
+        flush=True,
+    )
     return found, good, seconds
 
 
@@ -71,17 +76,39 @@ def table(numbers: dict[str, list[tuple[int, float, float]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def kept() -> dict[str, list[tuple[int, float, float]]]:
+    """What was measured so far, by data."""
+    numbers: dict[str, list[tuple[int, float, float]]] = {name: [] for name in SETS}
+    if RUNS.is_file():
+        for row in csv.DictReader(RUNS.open(encoding="utf-8")):
+            numbers[row["data"]].append(
+                (int(row["modes"]), float(row["high_quality"]), float(row["processor_seconds"]))
+            )
+    return {name: found for name, found in numbers.items() if found}
+
+
+def keep(name: str, seed: int, found: tuple[int, float, float]) -> None:
+    """Add a seed to what was measured, and write the table anew."""
+    new = not RUNS.is_file()
+    with RUNS.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(["data", "seed", "modes", "high_quality", "processor_seconds"])
+        writer.writerow([name, seed, found[0], round(found[1], 4), round(found[2], 1)])
+    RESULTS.write_text(table(kept()), encoding="utf-8")
+
+
 def main() -> None:
-    """Every seed of both, then the table."""
+    """Every seed asked for, each of which joins the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--only", choices=tuple(SETS), help="one of the two, and no table")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--only", choices=tuple(SETS), help="one of the two")
     asked = parser.parse_args()
-    names = (asked.only,) if asked.only else tuple(SETS)
-    numbers = {name: [one(name, seed) for seed in range(asked.seeds)] for name in names}
-    if not asked.only:
-        RESULTS.write_text(table(numbers), encoding="utf-8")
-        print(RESULTS.read_text(encoding="utf-8"))
+    for name in (asked.only,) if asked.only else tuple(SETS):
+        for seed in range(asked.first, asked.first + asked.seeds):
+            keep(name, seed, one(name, seed))
+    print(RESULTS.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

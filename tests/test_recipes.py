@@ -36,6 +36,15 @@ def test_em_by_hand_agrees_with_latentia(capsys: pytest.CaptureFixture[str]) -> 
     assert "probabilistic PCA" in capsys.readouterr().out
 
 
+def test_gan_by_hand_agrees_with_latentia(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = run("gan.py", "--tiny", "--steps", "200")
+
+    assert numbers["same step"] < 1e-6  # float32
+    assert numbers["optimal critic"] < 0.05
+    assert numbers["modes"] >= 1
+    assert "By hand" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.py")))
 def test_a_recipe_is_one_sitting(name: str) -> None:
     lines = (RECIPES / name).read_text(encoding="utf-8").splitlines()
