@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
-from math import prod
+from math import prod, sqrt
 from typing import Any
 
 import torch
@@ -128,8 +128,8 @@ class RowNoise:
         size = prod(shape)
         bits = self._bits(n_samples, -(-size // 2))
         halves = torch.stack([bits & 0xFFFFFFFF, _shift(bits, 32)], -1).flatten(-2)[..., :size]
-        unit = (halves.to(torch.float64) + 0.5) * 2.0**-32
-        return torch.special.ndtri(unit).reshape(n_samples, len(self.keys), *shape)
+        centred = (halves.to(torch.float64) + 0.5) * 2.0**-31 - 1  # (-1, 1)
+        return torch.erfinv(centred).mul_(sqrt(2)).reshape(n_samples, len(self.keys), *shape)
 
     def _bits(self, n_samples: int, size: int) -> Tensor:
         """64 bits for each sample, row and cell, `(n_samples, batch, size)`."""
@@ -146,10 +146,15 @@ _ROW_NOISE: ContextVar[RowNoise | None] = ContextVar("row_noise", default=None)
 @contextmanager
 def row_noise(x: Tensor, seed: int, first: int = 0) -> Iterator[RowNoise]:
     """Inside, `distributions.draw` takes its noise from the rows `x` and the `seed`."""
-    token = _ROW_NOISE.set(RowNoise(x, seed, first))
+    with drawing(RowNoise(x, seed, first)) as noise:
+        yield noise
+
+
+@contextmanager
+def drawing(noise: RowNoise) -> Iterator[RowNoise]:
+    """Inside, `distributions.draw` takes its noise from this."""
+    token = _ROW_NOISE.set(noise)
     try:
-        noise = _ROW_NOISE.get()
-        assert noise is not None
         yield noise
     finally:
         _ROW_NOISE.reset(token)

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
-from torch.nn.functional import softplus
 
 
 @singledispatch
@@ -26,13 +25,17 @@ def _(p: Bernoulli, x: Tensor, n_axes: int) -> Tensor:
 
 
 class _BernoulliRows(torch.autograd.Function):
-    """sum_j x_j l_j - softplus(l_j), and its gradient x - sigmoid(l): half the passes of the composed formula."""
+    """sum_j x_j l_j - softplus(l_j), and its gradient x - sigmoid(l): half the passes of the composed formula.
+
+    softplus(l) = max(l, 0) - log sigmoid(|l|), and a sum of such logarithms is that of a product: one in 32 is left.
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(logits: Tensor, x: Tensor) -> Tensor:  # type: ignore[override]
-        return torch.linalg.vecdot(logits, x) - softplus(logits).sum(-1)
+        linear = torch.addcmul(torch.relu(logits), logits, x, value=-1).sum(-1)
+        return _log_product(torch.abs(logits).sigmoid_()) - linear
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -43,3 +46,15 @@ class _BernoulliRows(torch.autograd.Function):
         logits, x = ctx.saved_tensors
         by_x = gradient.unsqueeze(-1) * logits if ctx.needs_input_grad[1] else None
         return gradient.unsqueeze(-1) * (x - torch.sigmoid(logits)), by_x
+
+
+def _log_product(p: Tensor) -> Tensor:
+    """log of the product over the last axis of numbers from 1/2 to 1, which are overwritten: 32 of them stay a float."""
+    for _ in range(5):
+        half = p.shape[-1] // 2
+        if not half:
+            break
+        if p.shape[-1] % 2:
+            p[..., 0].mul_(p[..., -1])
+        p = p[..., :half].mul_(p[..., half : 2 * half])
+    return torch.log(p).sum(-1)

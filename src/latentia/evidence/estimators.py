@@ -16,7 +16,7 @@ from ..bounds.evaluate import evaluating
 from ..errors import ParameterError, choose
 from ..estimate import Estimate
 from ..posteriors import Defensive, Refined
-from ..randomness import row_noise
+from ..randomness import RowNoise, drawing
 from .ais import annealed
 from .rows import at_least_one, at_once, over_rows, require_density, rows_of, weights_of
 from .running import LogMean, Mean, RowNumbers, exact_numbers
@@ -210,10 +210,12 @@ def _terms(
 ) -> Iterator[tuple[Tensor, bool]]:
     """Draws of the bound, `(samples, batch)` in float64, chunk of samples by chunk of samples; and whether they are drawn."""
     size, q = at_once(batch, n_samples), posterior(batch, model)
+    noise = RowNoise(batch.x, seed)
     for first in range(0, n_samples, size):
         bound = make(min(size, n_samples - first))
-        with row_noise(batch.x, seed, first):
+        with drawing(noise):
             terms = bound(model, lambda *_: q, batch)
+        noise.skip(min(size, n_samples - first))
         draws = terms.value.unsqueeze(0) if terms.draws is None else terms.draws
         yield draws.double(), terms.draws is not None
         if terms.draws is None:

@@ -11,13 +11,15 @@ from ..batch import Batch, Batches, as_batches
 from ..errors import AbilityError, ParameterError
 from ..processes import current, part_of
 
-CELLS_AT_ONCE = 2**21  # cells of x for all samples of a chunk: 8 MB in float32, which stay in the cache and in the heap
+CELLS_AT_ONCE = 2**20  # cells of x for all samples of a chunk: 4 MB in float32, which stay in the cache and in the heap
+HEAP = 31 * 2**20  # bytes; glibc never hands out more than 32 MB from its heap
 
 Columns = Callable[[Batch, int], Sequence[Tensor]]  # of a batch, and the position of its first row in the data
 
 
 def rows_of(model: Any, data: Any, weight: Tensor | None, chunk: int) -> Batches:
     """Data as `Batches` of the model's precision and device, so many rows at once that a sample of each fits the cache."""
+    keep_heap()
     like = next(model.parameters(), None)
     dtype = torch.float64 if like is None else like.dtype
     if isinstance(data, Batches):
@@ -28,6 +30,15 @@ def rows_of(model: Any, data: Any, weight: Tensor | None, chunk: int) -> Batches
     device = tensor.device if like is None else like.device
     rows_at_once = max(1, min(chunk, CELLS_AT_ONCE // max(1, tensor[:1].numel())))
     return as_batches(tensor.to(device), batch_size=rows_at_once, dtype=dtype, weight=weight)
+
+
+def keep_heap() -> None:
+    """Have the C library keep what chunks give back, for the next chunk.
+
+    glibc returns a freed block to the system if it is larger than any block freed before, and then the next chunk waits for every page
+    anew, which takes as long as all that is computed with it. A block that is never written to costs nothing.
+    """
+    torch.empty(HEAP, dtype=torch.uint8)
 
 
 def over_rows(batches: Batches, n: int, columns: Columns) -> list[Tensor]:

@@ -34,13 +34,20 @@ class Tail:
     def __init__(self, n_samples: int) -> None:
         self.size = tail_size(n_samples)
         self.largest: Tensor | None = None
+        self.waiting: list[Tensor] = []  # chunks: to sort them together takes as long as one of them
 
     def add(self, log_weight: Tensor) -> None:
         """Take in log-weights `(samples, batch)`."""
         if self.size < LEAST:
             return
-        both = log_weight if self.largest is None else torch.cat([self.largest, log_weight])
-        self.largest = both.topk(min(self.size + 1, len(both)), dim=0).values
+        self.waiting.append(log_weight)
+        if sum(map(len, self.waiting)) > 2 * self.size:
+            self._sort()
+
+    def _sort(self) -> None:
+        if self.waiting:
+            every = torch.cat(self.waiting if self.largest is None else [self.largest, *self.waiting])
+            self.largest, self.waiting = every.topk(min(self.size + 1, len(every)), dim=0).values, []
 
     def index(self) -> Tensor | None:
         """k of each row, `(batch,)`: the weights have moments of order below 1/k; None of fewer than 25 samples.
@@ -48,6 +55,7 @@ class Tail:
         Above 1/2 the variance of the weights is infinite, from 0.7 on their mean cannot be believed. Where the tail
         has no spread at all, k is 0.
         """
+        self._sort()
         if self.largest is None or len(self.largest) <= self.size:
             return None
         weight = torch.exp(self.largest - self.largest[0])
