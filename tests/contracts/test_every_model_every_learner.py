@@ -8,7 +8,7 @@ import torch
 
 import latentia
 from latentia import families
-from latentia.abilities import HasLogProb, HasPosterior, HasUpdate
+from latentia.abilities import HasGlobals, HasLogProb, HasPosterior, HasUpdate
 from latentia.batch import Batch, TensorBatches
 from latentia.conditional import Conditional
 from latentia.errors import AbilityError
@@ -21,20 +21,23 @@ from latentia.learn import (
     MonteCarloEM,
     ReweightedWakeSleep,
     SemiAmortizedVI,
+    VariationalEM,
     WakeSleep,
 )
 from latentia.models import (
+    BayesianGaussianMixture,
     CategoricalPrior,
     FactorAnalysis,
     FiniteLatentModel,
     GaussianMixture,
     LatentVariableModel,
     Model,
+    NormalWishartMixture,
     ProbabilisticPCA,
     StandardNormal,
 )
 from latentia.networks import MLP, OneHot
-from latentia.posteriors import Amortized, Exact, Local
+from latentia.posteriors import Amortized, Exact, Local, MeanField
 from latentia.scaling import Scaling
 
 N, D, K = 120, 4, 2
@@ -62,6 +65,8 @@ MODELS: dict[str, Callable[[], Model]] = {
     "gmm diag": lambda: GaussianMixture(D, 3, covariance="diag"),
     "gmm spherical": lambda: GaussianMixture(D, 3, covariance="spherical"),
     "deep mixture": deep_mixture,
+    "bgmm unit": lambda: BayesianGaussianMixture(D, 3, prior_scale=2.0, scaling=Scaling(**SCALING)),
+    "bgmm full": lambda: NormalWishartMixture(D, 3, scaling=Scaling(**SCALING)),
 }
 
 
@@ -85,6 +90,10 @@ def encoder(model: Model) -> Amortized:
     return q
 
 
+def mean_field(model: Model) -> MeanField:
+    return MeanField(model.prior_globals() if isinstance(model, HasGlobals) else None)
+
+
 RATE: dict[str, Any] = {"learning_rate": 0.01}
 LEARNERS: dict[str, Callable[[Model], Learner]] = {
     "amortized": amortized,
@@ -99,14 +108,18 @@ LEARNERS: dict[str, Callable[[Model], Learner]] = {
     "monte-carlo-em": lambda model: MonteCarloEM(encoder(model), **RATE),
     "monte-carlo-em, q exact": lambda model: MonteCarloEM(Exact(), **RATE),
     "monte-carlo-em, hmc": lambda model: MonteCarloEM(encoder(model), sampler="hmc", n_moves=4, n_leapfrog=2, **RATE),
+    "variational-em": lambda model: VariationalEM(mean_field(model), tol=0.0),
 }
 FINITE = ("gmm full", "gmm tied", "gmm diag", "gmm spherical", "deep mixture")
 DEEP = ("vae normal", "vae bernoulli")
+SHARED = ("bgmm unit", "bgmm full")
 REFUSED = {
     **{(name, "exact-em"): "AmortizedVI" for name in DEEP},
     **{(name, f"{who}, q exact"): "posteriors.Amortized" for name in DEEP for who in ("amortized", "monte-carlo-em")},
     **{(name, "reweighted, q exact"): "AmortizedVI" for name in MODELS},
     **{(name, "monte-carlo-em, hmc"): "sampler='importance', ReweightedWakeSleep, or ExactEM" for name in FINITE},
+    **{(name, "variational-em"): "AmortizedVI" for name in (*DEEP, "ppca", "fa")},
+    **{(name, who): "VariationalEM" for name in SHARED for who in LEARNERS if who != "variational-em"},
 }
 
 
