@@ -13,6 +13,7 @@ from ..bounds import LabelBound
 from ..bounds.evaluate import evaluating
 from ..devices import pick_device
 from ..errors import DataError
+from ..fitted import Fit
 from ..learn import AmortizedVI, fit
 from ..models import LabelDecoder
 from ..posteriors import Point
@@ -24,6 +25,11 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 
     Learnt: `classes_`; `fit_`, how learning went.
     """
+
+    model_: LabelDecoder
+    encoder_: nn.Module
+    classes_: np.ndarray
+    fit_: Fit
 
     def __init__(self, source: Any = None) -> None:
         self.source = source

@@ -25,7 +25,6 @@ from .plan import Plan, check_support, make_plan
 from .rows import CHUNK
 from .streaming import pieces
 
-
 SHOWN = 2000  # rows whose codes say how codes are spread
 
 
@@ -50,7 +49,7 @@ class PointEstimator(LatentEstimator, ABC):
     def _finish(self) -> None:
         super()._finish()
         prior = getattr(self.model_, "prior_module", None)
-        rows = self.__dict__.pop("_some_rows", None)
+        rows = vars(self).pop("_some_rows", None)  # type: ignore[attr-defined]
         if rows is None or not isinstance(prior, FlatPrior):
             return
         x = torch.tensor(rows, dtype=torch.float64, device=prior.grid.device)

@@ -40,6 +40,7 @@ def pretrain(estimator: Any, given: Given) -> None:
             rows = estimator.binarise_(torch.as_tensor(rows), estimator.seed_)
         with evaluating(model, q):
             network = model.encoder if q.encoder is None else q.encoder
+            assert network is not None
             rows = torch.cat(
                 [network(model.standardise(part.to(where, dtype))) for part in _as_tensor(rows).split(4096)]
             )

@@ -24,6 +24,7 @@ class FullBatch(Learner, ABC):
     """
 
     name = "full-batch"
+    posterior: Any  # its networks are read as what the learner asked for
     dtype = torch.float64
     n_inner: int
 

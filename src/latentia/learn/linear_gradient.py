@@ -82,7 +82,7 @@ class LinearGradient(FullBatch):
         encoder.bias.copy_(-(encoder.weight @ mean))
 
     def _moved(self, model: LinearDecoder) -> list[nn.Parameter]:
-        return [self.posterior.encoder.weight, model.conditional.network.weight]
+        return [self.posterior.encoder.weight, model.conditional.network.weight]  # type: ignore[list-item]
 
     def _optimizer(self, moved: list[nn.Parameter]) -> torch.optim.Optimizer:
         turns = self.method == "rotation"
