@@ -45,6 +45,22 @@ def test_gan_by_hand_agrees_with_latentia(capsys: pytest.CaptureFixture[str]) ->
     assert "By hand" in capsys.readouterr().out
 
 
+def test_svi_by_hand_reaches_the_exact_posteriors(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run("svi.py", "--tiny")
+    assert 0 <= found["KL(q || p(z|x)), by hand"] < 1e-3
+    assert 0 <= found["KL(q || p(z|x)), latentia"] < 1e-3
+    most = found["log p(x), the maximum"]
+    assert all(most - 0.3 < found[f"log p(x), {who}"] <= most for who in ("by hand", "latentia"))
+    assert "nats per row" in capsys.readouterr().out
+
+
+def test_aggressive_training_puts_more_into_z(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run("aggressive.py", "--tiny")
+    assert found["aggressive"]["information"] > found["plain"]["information"] + 0.3
+    assert all(numbers["information"] <= numbers["kl"] + 0.3 for numbers in found.values())
+    assert "more of q" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.py")))
 def test_a_recipe_is_one_sitting(name: str) -> None:
     lines = (RECIPES / name).read_text(encoding="utf-8").splitlines()
