@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 import torch
+from torch.distributions import Bernoulli, Independent, MultivariateNormal, kl_divergence
 
 from latentia import families, fit
-from latentia.batch import TensorBatches
+from latentia.batch import Batch, TensorBatches
 from latentia.bounds import Elbo, ImportanceWeighted, Renyi
 from latentia.bounds.gradients import LearntBaseline
 from latentia.conditional import Conditional
 from latentia.errors import AbilityError, ParameterError
-from latentia.learn import AmortizedVI, Objective
-from latentia.models import FamilyPrior, LatentVariableModel, StandardNormal
+from latentia.learn import AmortizedVI, Objective, Schedule
+from latentia.models import FamilyPrior, LatentVariableModel, ProbabilisticPCA, StandardNormal
 from latentia.networks import MLP
 from latentia.posteriors import Amortized
 
@@ -138,7 +139,57 @@ def test_bounds_refuse_what_they_cannot_do(make: Any, error: type[Exception], wo
 
 def test_a_baseline_without_its_keeper_is_refused() -> None:
     model, q = parts("bernoulli")
-    from latentia.batch import Batch
-
     with pytest.raises(AbilityError, match="AmortizedVI"):
         Elbo(gradient="nvil")(model, q, Batch(rows(), torch.arange(50)))
+
+
+@pytest.mark.parametrize("kind", ["full", "diagonal"])
+def test_the_covariance_of_q_decides_the_gap_of_a_linear_gaussian_model(kind: str) -> None:
+    """Full: none. Diagonal: (sum_j log M_jj - log det M) / 2, M the precision of the exact posterior."""
+    torch.manual_seed(0)
+    model = ProbabilisticPCA(4, 2)
+    with torch.no_grad():
+        model.loading.copy_(torch.tensor([[1.0, 0.8], [0.7, 0.9], [0.2, -0.4], [1.0, 1.0]]))
+    model.requires_grad_(False)
+    x = model.sample(200)
+    family = families.FullNormal((2,)) if kind == "full" else families.Normal((2,), scale="network")
+    q = Amortized(Conditional(torch.nn.Linear(4, family.n_outputs), family, (4,), joint=True))
+    bound = Elbo(8, gradient="sticking-the-landing" if kind == "full" else "pathwise")
+    learner = AmortizedVI(q, bound=bound, learning_rate=0.05, schedule=Schedule("cosine", 600))
+    fit(model, learner, x, max_epochs=600, batch_size=200, precision="float64", device="cpu")
+    learnt, best = q(Batch(x, torch.arange(200)), model), model.posterior(x)
+    ours = learnt.covariance_matrix if kind == "full" else torch.diag_embed(learnt.variance)  # type: ignore[attr-defined]
+    exact = best.expand(torch.Size((200,)))
+    ours = ours.detach()
+    found = kl_divergence(MultivariateNormal(learnt.mean.detach(), ours), exact).mean()
+    m = exact.precision_matrix[0]
+    known = (torch.log(torch.diagonal(m)).sum() - torch.logdet(m)) / 2
+    assert known > 0.1
+    assert abs(float(found) - (0.0 if kind == "full" else float(known))) < 0.01 * float(known)
+
+
+@pytest.mark.parametrize("name", ["score", "leave-one-out", "arm", "disarm"])
+def test_variances_on_the_toy_are_the_exact_ones(name: str) -> None:
+    """f(b) = (b - 0.49)^2, P(b = 1) = 0.3, from two draws: sums over the outcomes, for ARM an integral over u."""
+    p, gap, high, low = 0.3, 1 - 2 * 0.49, 0.51**2, 0.49**2
+    second = {
+        "score": (p * (high * (1 - p)) ** 2 + (1 - p) * (low * p) ** 2 + (p * (1 - p) * gap) ** 2) / 2,
+        "leave-one-out": 2 * p * (1 - p) * (gap / 2) ** 2,
+        "disarm": 2 * p * (gap * (1 - p) / 2) ** 2,
+        "arm": 2 * gap**2 * (0.5**3 - (0.5 - p) ** 3) / 3,
+    }[name]
+
+    class Toy(torch.nn.Module):
+        def prior(self) -> Any:
+            return Independent(Bernoulli(probs=torch.tensor([p])), 1)
+
+        def log_likelihood(self, x: torch.Tensor, z: torch.Tensor, observed: Any = None) -> torch.Tensor:
+            return (z - 0.49).square().sum(-1)
+
+    torch.manual_seed(0)
+    logits = torch.logit(torch.full((300_000, 1), p, dtype=torch.float64)).requires_grad_()
+    q = Independent(Bernoulli(logits=logits), 1)
+    batch = Batch(torch.zeros(300_000, 1), torch.arange(300_000))
+    Elbo(2, gradient=name)(Toy(), lambda *_: q, batch).surrogate.sum().backward()
+    assert logits.grad is not None
+    assert float(logits.grad.var()) == pytest.approx(second - (p * (1 - p) * gap) ** 2, rel=0.03)

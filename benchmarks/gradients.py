@@ -1,0 +1,363 @@
+"""What each gradient estimator costs: bias and variance, growth with the latent's size, signal-to-noise of k samples.
+
+    python benchmarks/gradients.py        # about two minutes; writes results/gradients.md and docs/images/gradients.png
+
+Four measurements, all with the estimators that a fit uses:
+
+1. one model, one data set: a VAE with 8 binary latents, and one with 2 normal latents, each fitted to the handwritten
+   digits (8 x 8, binarised). The gradient by q's raw numbers of 40 rows is estimated 4,000 times with two draws of z and
+   compared with the exact one, by enumeration (256 values) or quadrature (a grid of 60 x 60).
+2. the variance of d/dmu_1 E[sum_j f(z_j)], z ~ N(mu, I), against the number of latent dimensions.
+3. the toy E_b[(b - p0)^2], whose variances are known exactly.
+4. signal-to-noise ratio of the importance-weighted bound's gradient against k, plain and doubly reparameterised, on the
+   linear-Gaussian problem of Rainforth et al. (2018).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from gradient_toy import toy_variances
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+
+from latentia import VAE
+from latentia.batch import Batch
+from latentia.bounds import Elbo, ImportanceWeighted, auxiliaries_of
+from latentia.data import load
+from latentia.explore.style import CLASSES, INK, LINE, MUTED, RC
+from latentia.families import Bernoulli, RelaxedBernoulli, StraightThroughBernoulli
+from latentia.families import Normal as NormalFamily
+from latentia.models import FamilyPrior
+
+HERE = Path(__file__).parent
+RESULTS, PICTURE = HERE / "results" / "gradients.md", HERE.parent / "docs" / "images" / "gradients.png"
+ROWS, REPEATS, SEED = 40, 4_000, 0
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SAMPLES = (1, 2, 4, 8, 16, 32, 64, 128)
+Family = Callable[[Tensor], Any]
+
+
+# --- one model, one data set -----------------------------------------------------------------------------------------
+
+
+def fitted(**options: Any) -> tuple[Any, Any, Tensor]:
+    """A small VAE of binarised digits, its encoder, and some rows."""
+    x = load("digits").x
+    shared: dict[str, Any] = {"likelihood": "bernoulli", "batch_size": 100, "random_state": SEED, "device": "cpu"}
+    vae = VAE(**shared, learning_rate=5e-3, binarize="threshold", patience=None, **options).fit(x)
+    return vae.model_, vae.posterior_, vae._seen(x[:ROWS])[1]
+
+
+def estimates(model: Any, family: Family, raw: Tensor, x: Tensor, bound: Any, repeats: int = REPEATS) -> Tensor:
+    """`(repeats, rows, raw numbers)` gradients, each row's repeats independent; learnt baselines are fitted first."""
+    rows, n = len(x), raw[0].numel()
+    many = x.repeat(repeats, 1)
+    batch = Batch(many, torch.arange(len(many)))
+    auxiliaries = auxiliaries_of(bound, model)
+    more = () if auxiliaries is None else (auxiliaries.double(),)
+    for module in more:
+        settle(module, model, family, raw, x, bound)
+    each = raw.repeat(repeats, *[1] * (raw.ndim - 1)).requires_grad_()
+    bound(model, lambda *_: family(each), batch, *more).surrogate.sum().backward()
+    assert each.grad is not None
+    return each.grad.reshape(repeats, rows, n)
+
+
+def settle(auxiliaries: nn.Module, model: Any, family: Family, raw: Tensor, x: Tensor, bound: Any) -> None:
+    """300 steps of a learnt baseline on these rows."""
+    parameters = list(auxiliaries.parameters())
+    optimizer = torch.optim.Adam(parameters, 0.01) if parameters else None
+    for _ in range(300):
+        terms = bound(model, lambda *_: family(raw), Batch(x, torch.arange(len(x))), auxiliaries)
+        if optimizer is not None:
+            optimizer.zero_grad()
+            (-terms.surrogate.mean()).backward()
+            optimizer.step()
+
+
+def price(found: Tensor, exact: Tensor) -> tuple[float, float, float]:
+    """Bias and its noise floor, as shares of the exact gradient's length, and the variance in units of its square."""
+    length = exact.square().sum().sqrt()
+    variance = found.var(0).sum()
+    floor = torch.sqrt(variance / len(found)) / length
+    bias = torch.sqrt((found.mean(0) - exact).square().sum()) / length
+    return float(bias), float(floor), float(variance / length**2)
+
+
+def coins() -> list[tuple[str, float, float, float]]:
+    """Estimators for 8 binary latents."""
+    options = {"n_latent": 8, "posterior": "bernoulli", "gradient": "enumeration", "hidden": (), "max_epochs": 3}
+    model, q, x = fitted(**options)
+    raw = q.encoder.network(model.standardise(x)).detach().reshape(len(x), 1, 8)
+
+    def of(family: Any) -> Family:
+        return lambda r: Independent(family(r), 1, validate_args=False)
+
+    hard, straight, relaxed = of(Bernoulli((8,))), of(StraightThroughBernoulli((8,))), of(RelaxedBernoulli((8,)))
+    exact = estimates(model, hard, raw, x, Elbo(gradient="enumeration"), 1)[0]
+    names = ("score", "moving-average", "nvil", "leave-one-out", "arm", "disarm")
+    out = [(name, *price(estimates(model, hard, raw, x, Elbo(2, gradient=name)), exact)) for name in names]
+    through = estimates(model, straight, raw, x, Elbo(2, gradient="straight-through"))
+    model.prior_module = FamilyPrior(RelaxedBernoulli((8,))).double()  # a relaxed q needs a relaxed prior
+    soft = estimates(model, relaxed, raw, x, Elbo(2, gradient="relaxed"))
+    return [*out, ("straight-through", *price(through, exact)), ("relaxed", *price(soft, exact))]
+
+
+class Grid:
+    """The expectation over two normal latents as a sum over a grid, written without the library's bounds."""
+
+    def __init__(self, n: int = 60) -> None:
+        one = torch.linspace(-6, 6, n, dtype=torch.float64)
+        self.noise = torch.cartesian_prod(one, one).unsqueeze(1)  # (nodes, 1, 2)
+        self.weight = torch.exp(-self.noise.square().sum(-1) / 2)
+        self.weight = self.weight / self.weight.sum()
+
+    def gradient(self, model: Any, family: Family, raw: Tensor, x: Tensor) -> Tensor:
+        """Of the ELBO by the raw numbers, `(rows, raw numbers)`."""
+        raw = raw.clone().requires_grad_()
+        q = family(raw).base_dist
+        z = q.loc + q.scale * self.noise
+        log_weight = model.log_joint(x, z) - Normal(q.loc, q.scale).log_prob(z).sum(-1)
+        (found,) = torch.autograd.grad((self.weight * log_weight).sum(), raw)
+        return found.reshape(len(x), -1)
+
+
+def normal_model() -> tuple[Any, Family, Tensor, Tensor]:
+    """The VAE with two normal latents: model, family, raw numbers of some rows, the rows."""
+    model, q, x = fitted(n_latent=2, hidden=(32,), max_epochs=5)
+    raw = q.encoder.network(model.standardise(x)).detach().reshape(len(x), 2, 2)
+    return model, lambda r: Independent(NormalFamily((2,), scale="network")(r), 1, validate_args=False), raw, x
+
+
+def normals() -> list[tuple[str, float, float, float]]:
+    """Estimators for 2 normal latents."""
+    model, family, raw, x = normal_model()
+    exact = Grid().gradient(model, family, raw, x)
+    bounds = {
+        "pathwise": Elbo(2),
+        "pathwise, drawn KL": Elbo(2, kl="monte-carlo"),
+        "sticking-the-landing": Elbo(2, gradient="sticking-the-landing"),
+        **{name: Elbo(2, gradient=name) for name in ("score", "moving-average", "nvil", "leave-one-out")},
+    }
+    return [(name, *price(estimates(model, family, raw, x, bound), exact)) for name, bound in bounds.items()]
+
+
+# --- against the number of latent dimensions ---------------------------------------------------------------------------
+
+
+class Sum:
+    """log p(x|z) = sum_j f(z_j), f(z) = -(z - 1)^2 / 2 + level; f(z_j) has the mean 0 under N(0, 1) at level 1."""
+
+    event_shape = (1,)
+
+    def __init__(self, size: int, level: float) -> None:
+        self.size, self.level = size, level
+
+    def prior(self) -> Any:
+        zero = torch.zeros(self.size, dtype=torch.float64)
+        return Independent(Normal(zero, zero + 1), 1)
+
+    def log_likelihood(self, x: Tensor, z: Tensor, observed: Any = None) -> Tensor:
+        return (self.level - (z - 1).square() / 2).sum(-1)
+
+
+def variance_at(size: int, level: float, bound: Elbo, draws: int = 20_000) -> float:
+    """Variance of the estimate of d/dmu_1 at mu = 0."""
+    torch.manual_seed(SEED)
+    mean = torch.zeros(draws, size, dtype=torch.float64, requires_grad=True)
+    q = Independent(Normal(mean, torch.ones_like(mean)), 1)
+    batch = Batch(torch.zeros(draws, 1, dtype=torch.float64), torch.arange(draws))
+    bound(Sum(size, level), lambda *_: q, batch).surrogate.sum().backward()
+    assert mean.grad is not None
+    return float(mean.grad[:, 0].var())
+
+
+GROWTH: dict[str, tuple[float, Elbo]] = {
+    "score, no baseline": (0.0, Elbo(2, gradient="score")),
+    "score, leave-one-out": (0.0, Elbo(2, gradient="leave-one-out")),
+    "score, centred f": (1.0, Elbo(2, gradient="score")),
+    "pathwise": (0.0, Elbo(2)),
+}
+
+
+def growth() -> dict[str, tuple[list[float], float]]:
+    """Variances over `SIZES`, and the exponent fitted to those from 16 on."""
+    out = {}
+    for name, (level, bound) in GROWTH.items():
+        values = [variance_at(size, level, bound) for size in SIZES]
+        large = [i for i, size in enumerate(SIZES) if size >= 16]
+        slope = np.polyfit(np.log([SIZES[i] for i in large]), np.log([values[i] for i in large]), 1)[0]
+        out[name] = (values, float(slope))
+    return out
+
+
+# --- signal-to-noise of the importance-weighted bound ------------------------------------------------------------------
+
+
+class Conjugate:
+    """z ~ N(0, I), x | z ~ N(z, I) in ten dimensions."""
+
+    event_shape = (10,)
+
+    def prior(self) -> Any:
+        zero = torch.zeros(10, dtype=torch.float64)
+        return Independent(Normal(zero, zero + 1), 1)
+
+    def log_joint(self, x: Tensor, z: Tensor, observed: Any = None) -> Tensor:
+        return self.prior().log_prob(z) + Normal(z, 1.0).log_prob(x).sum(-1)
+
+
+def signal_to_noise(repeats: int = 10_000) -> dict[str, list[float]]:
+    """Mean over the coordinates of q's mean of |mean| / standard deviation, for each k of `SAMPLES`.
+
+    q = N(x / 2 + shift, 2/3 I) with a shift of standard deviation 0.2; the exact posterior is N(x / 2, I / 2).
+    """
+    torch.manual_seed(SEED)
+    x = torch.randn(1, 10, dtype=torch.float64) * 2**0.5
+    raw = x / 2 + 0.2 * torch.randn_like(x)
+    scale = torch.full_like(x[0], (2 / 3) ** 0.5)
+    family = lambda r: Independent(Normal(r, scale), 1)  # noqa: E731
+    out: dict[str, list[float]] = {}
+    for name in ("pathwise", "dreg"):
+        bounds = [ImportanceWeighted(k, gradient=name) for k in SAMPLES]
+        found = [estimates(Conjugate(), family, raw, x, bound, repeats) for bound in bounds]
+        out[name] = [float((one.mean(0).abs() / one.std(0)).mean()) for one in found]
+    return out
+
+
+# --- writing -----------------------------------------------------------------------------------------------------------
+
+
+def write(
+    binary: list[Any],
+    normal: list[Any],
+    grown: dict[str, tuple[list[float], float]],
+    toy: list[str],
+    snr: dict[str, Any],
+) -> None:
+    """results/gradients.md."""
+    lines = [
+        "# Gradient estimators: bias, variance, and how they grow",
+        "",
+        "Made by `python benchmarks/gradients.py`.",
+        "",
+    ]
+    for title, rows in (("8 binary latents", binary), ("2 normal latents", normal)):
+        lines += [
+            f"## {title}, digits, two draws of z per row",
+            "",
+            "Bias and its noise floor are shares of the exact gradient's length; the variance is in units of its square. A "
+            "bias near its floor cannot be told from none.",
+            "",
+            "| gradient | bias | noise floor | variance |",
+            "|---|---|---|---|",
+            *(f"| {name} | {bias:.2%} | {floor:.2%} | {variance:.3g} |" for name, bias, floor, variance in rows),
+            "",
+        ]
+    lines += [
+        "## Variance of d/dmu_1 E[sum_j f(z_j)] against the number of latent dimensions, two draws",
+        "",
+        "f(z) = -(z - 1)^2 / 2, and the same with its mean taken away; the exponent is fitted from 16 dimensions on.",
+        "",
+        "| estimator | " + " | ".join(map(str, SIZES)) + " | exponent |",
+        "|---" * (len(SIZES) + 2) + "|",
+        *(
+            f"| {name} | " + " | ".join(f"{v:.3g}" for v in values) + f" | {slope:.2f} |"
+            for name, (values, slope) in grown.items()
+        ),
+        "",
+        *toy,
+        "## Signal-to-noise ratio of the importance-weighted bound's gradient by q, against k",
+        "",
+        "z ~ N(0, I) in ten dimensions, x | z ~ N(z, I), q = N(x / 2 + shift, 2/3 I), shifts of standard deviation 0.2; the "
+        "gradient by q's mean, 10,000 repeats, mean over its coordinates. No signal at all would show as 0.008.",
+        "",
+        "| gradient | " + " | ".join(f"k={k}" for k in SAMPLES) + " | exponent |",
+        "|---" * (len(SAMPLES) + 2) + "|",
+    ]
+    for name, values in snr.items():
+        slope = np.polyfit(np.log(SAMPLES[2:]), np.log(values[2:]), 1)[0]
+        lines.append(f"| {name} | " + " | ".join(f"{v:.3f}" for v in values) + f" | {slope:.2f} |")
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def draw_price(axes: Any, rows: list[Any]) -> None:
+    """Variance as bars, bias where it is real in words."""
+    rows = sorted(rows, key=lambda row: -row[3])
+    places = np.arange(len(rows))
+    biased = [bias > 3 * floor for _, bias, floor, _ in rows]
+    axes.barh(places, [row[3] for row in rows], color=[CLASSES[1] if b else CLASSES[4] for b in biased], height=0.62)
+    for y, (_, bias, _, variance), is_biased in zip(places, rows, biased):
+        text = f"{float(f'{variance:.2g}'):,g}" + (f", bias {bias:.0%}" if is_biased else "")
+        axes.text(variance * 1.15, y, text, va="center", fontsize=8, color=INK)
+    axes.set_yticks(places, [row[0] for row in rows])
+    axes.set_xscale("log")
+    axes.set_xlim(min(row[3] for row in rows) / 3, max(row[3] for row in rows) * 60)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title("8 binary latents: variance, bias")
+    axes.set_xlabel("variance / |exact gradient|²")
+
+
+def draw_growth(axes: Any, grown: dict[str, tuple[list[float], float]]) -> None:
+    """Lines on a log-log plot, each with its exponent."""
+    for (name, (values, slope)), colour in zip(grown.items(), (CLASSES[1], CLASSES[2], CLASSES[0], "#d9730d")):
+        axes.plot(SIZES, values, "o-", color=colour, markersize=3.5)
+        axes.text(
+            SIZES[-1] * 1.2, values[-1], f"{name}\nexponent {abs(slope):.2f}", color=colour, fontsize=8, va="center"
+        )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlim(SIZES[0] * 0.85, SIZES[-1] * 24)
+    axes.set_xticks(SIZES, [str(size) for size in SIZES])
+    axes.grid(axis="y", color=LINE)
+    axes.set_title("variance against the number of latent dimensions")
+    axes.set_xlabel("latent dimensions")
+
+
+def draw_snr(axes: Any, snr: dict[str, list[float]]) -> None:
+    """The two lines of Rainforth's figure."""
+    for (name, values), colour in zip(snr.items(), (CLASSES[1], CLASSES[2])):
+        axes.plot(SAMPLES, values, "o-", color=colour, markersize=3.5)
+        axes.text(
+            SAMPLES[-1] * 1.15, values[-1], {"pathwise": "plain", "dreg": "DReG"}[name], color=colour, va="center"
+        )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlim(0.85, SAMPLES[-1] * 3)
+    axes.set_xticks(SAMPLES, [str(k) for k in SAMPLES])
+    axes.grid(axis="y", color=LINE)
+    axes.set_title("signal-to-noise ratio against k")
+    axes.set_xlabel("samples k of the importance-weighted bound")
+
+
+def picture(binary: list[Any], grown: dict[str, tuple[list[float], float]], snr: dict[str, list[float]]) -> None:
+    """docs/images/gradients.png."""
+    with plt.rc_context(RC):
+        figure, axes = plt.subplots(1, 3, figsize=(13.5, 3.6), width_ratios=(9, 10, 8), layout="constrained")
+        draw_price(axes[0], binary)
+        draw_growth(axes[1], grown)
+        draw_snr(axes[2], snr)
+        for one in axes:
+            one.tick_params(colors=MUTED, which="both")
+        figure.savefig(PICTURE, dpi=130, metadata={"Software": None})
+
+
+def main() -> None:
+    """Measure, write, draw."""
+    torch.manual_seed(SEED)
+    binary, normal, grown, snr = coins(), normals(), growth(), signal_to_noise()
+    write(binary, normal, grown, toy_variances(), snr)
+    picture(binary, grown, snr)
+    print(RESULTS.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
