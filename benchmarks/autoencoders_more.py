@@ -72,9 +72,10 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def denoiser(scale: float, seed: int, **options: Any) -> DenoisingAutoencoder:
     """Small and smooth, for two columns; the learning rate falls to zero so that the corruption's noise is averaged."""
-    given: dict[str, Any] = {"hidden": (24, 24, 24), "activation": "silu", "learning_rate": 0.01, "schedule": "cosine"}
+    given: dict[str, Any] = {"hidden": (16, 16, 16), "activation": "silu", "learning_rate": 0.01, "schedule": "cosine"}
     given |= {"max_epochs": 500, "batch_size": 2000, "validation_fraction": 0, "device": "cpu", "random_state": seed}
-    return DenoisingAutoencoder(24, noise_scale=scale, **{**given, **options})
+    given["optimizer"] = "adamw"
+    return DenoisingAutoencoder(16, noise_scale=scale, **{**given, **options})
 
 
 def score(asked: argparse.Namespace) -> None:

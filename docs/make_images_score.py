@@ -4,9 +4,11 @@ Arrows are the network's estimate of the gradient of the log-density of the spir
 walks of 25 steps along it, each step one denoising, from points all over the plane. Lengths of arrows are square roots. The animation shows the walks step by step.
 """
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from latentia import DenoisingAutoencoder
 from latentia.explore import Field, animate, vector_field
@@ -55,7 +57,8 @@ def main() -> None:
     length = np.linalg.norm(field.vectors, axis=1, keepdims=True)
     shown = 0.1 * field.vectors / np.sqrt(np.maximum(length, 1e-9))
     few = Field(field.points, shown, field.rows[:1500], field.axes)
-    (HERE / "score_spiral.png").write_bytes(png(field_chart(few, walks)))
+    picture = Image.open(BytesIO(png(field_chart(few, walks)))).convert("RGB").quantize(64)
+    picture.save(HERE / "score_spiral.png", optimize=True)
     crowd = model.walk(np.random.default_rng(2).uniform(-0.68, 0.68, (200, 2)), n_steps=16)
     animate([frame(x[:1500], step, 0.7) for step in crowd], HERE / "score_walk.webp", seconds=0.12)
 
