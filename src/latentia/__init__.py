@@ -29,6 +29,7 @@ _PACKAGES = (
     "evidence",
     "data",
     "estimators",
+    "explore",
     "testing",
 )
 
