@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from latentia import families, testing
 from latentia.batch import Batch
 from latentia.conditional import Conditional
 from latentia.distributions import VonMisesFisher
-from latentia.errors import ParameterError
+from latentia.errors import AbilityError, ParameterError
 from latentia.evidence import certify
 from latentia.models import GaussianMixture, LatentVariableModel, Model, ProbabilisticPCA, StandardNormal
 from latentia.networks import MLP
@@ -313,6 +314,35 @@ def test_masses_of_families_are_one() -> None:
     ):
         found, error, _ = testing.masses(p, 0)
         assert float((found - 1).abs().max()) < max(1e-4, 5 * error), p
+
+
+def test_fitted_models_are_examined_like_others() -> None:
+    """A fitted estimator has its gradients switched off; the claims about gradients are proven all the same."""
+    model = spread(ProbabilisticPCA(D, K)).requires_grad_(False)
+    outcomes = {check.name: check.outcome for check in certify(model).checks}
+    assert outcomes["gradient of the joint"] == outcomes["score"] == "passed"
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_a_model_of_which_nothing_can_be_proven_is_refused() -> None:
+    from latentia import Autoencoder, BayesianGaussianMixture
+
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    plain: Any = Autoencoder(2, hidden=(4,), max_epochs=1, random_state=0, device="cpu").fit(x)
+    with pytest.raises(AbilityError, match="No claim"):
+        certify(plain.model_, plain.posterior_)
+    shared: Any = BayesianGaussianMixture(2, random_state=0).fit(x)
+    with pytest.raises(AbilityError, match="share latents"):
+        certify(shared.model_, shared.posterior_)
+
+
+def test_one_hot_rows_are_summed_over() -> None:
+    from latentia.families import family
+
+    q = family("straight-through-categorical", (2, 3))(torch.randn(1, 2, 3, dtype=torch.float64))
+    found, error, _ = testing.masses(q, 0)
+    assert float(found[0]) == pytest.approx(1.0)
+    assert error == 0
 
 
 def test_an_unknown_claim_is_told() -> None:

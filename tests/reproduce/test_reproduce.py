@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from latentia.cli import main
 from latentia.data import Dataset
@@ -62,6 +63,23 @@ def test_the_smoothed_score_is_the_gradient_of_the_log_density() -> None:
     for point in np.random.default_rng(0).normal(size=(5, 2)):
         wanted = [(density(point + h) - density(point - h)) / 2e-5 for h in 1e-5 * np.eye(2)]
         np.testing.assert_allclose(deep.smoothed_score(point[None], centres, variance)[0], wanted, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_pixels_are_flipped_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of zeros and ones that were taken for grey levels would be blank, and cost next to nothing."""
+    seen = []
+    honest = deep.importance
+
+    def watched(model: object, posterior: object, x: torch.Tensor, **options: object) -> object:
+        seen.append(x)
+        return honest(model, posterior, x, **{**options, "n_samples": 20})
+
+    monkeypatch.setattr(deep, "importance", watched)
+    found = reproduce("iwae", Budget(0.01, rows=40))
+    assert all(0.2 < float(x.mean()) < 0.8 and set(x.unique().tolist()) == {0.0, 1.0} for x in seen)
+    fair = 60 * np.log(2)  # nats of as many fair coins
+    assert all(0.5 * fair < n.ours < 1.5 * fair for n in found.numbers if n.what.startswith("-L_5000"))
 
 
 def run_of(seed: int = 0, ours: float = 1.5) -> Reproduced:

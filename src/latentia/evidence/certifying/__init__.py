@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from . import consistency, repeated, simulated  # their claims are rows of the table
-from .base import PROOFS, Certificate, Check, Subject, knows_posterior, prove
+from .base import PROOFS, SKIPPED, Certificate, Check, Subject, knows_posterior, prove
 
 __all__ = ["PROOFS", "Certificate", "Check", "certify", "consistency", "repeated", "simulated"]
 
@@ -32,15 +32,24 @@ def certify(
         only: names of claims, of those in `testing.PROOFS`; None is all.
         name: of the subject; None is the model's class.
 
+    Raises: `AbilityError` for a model of which nothing can be proven (an autoencoder draws no z), or whose rows share latents;
+        `ParameterError` for an unknown claim.
+
     Returns a `Certificate`: `passed`, `failures`, and a table when printed.
 
     >>> from latentia.models import ProbabilisticPCA
     >>> certify(ProbabilisticPCA(3, 1), only=("shapes", "joint")).passed
     True
     """
-    from ...errors import ParameterError
+    from ...abilities import has_globals
+    from ...errors import AbilityError, ParameterError
     from ...posteriors import Exact
 
+    if has_globals(model):
+        raise AbilityError(
+            f"A certificate is about rows that are independent given the parameters; all rows of {type(model).__name__} share "
+            "latents. Compare its evidence of a data set with the enumeration: evidence.exact of a few rows."
+        )
     strange = set(only or ()) - set(PROOFS)
     if strange:
         raise ParameterError(f"{sorted(strange)} are no claims. Use some of: {', '.join(PROOFS)}.")
@@ -50,6 +59,10 @@ def certify(
         posterior = Exact()
     subject = Subject(model, posterior, claims_exact, seed)
     checks = [prove(key, subject) for key in PROOFS if only is None or key in only]
+    if all(check.outcome == SKIPPED for check in checks):
+        raise AbilityError(
+            f"No claim could be put to the proof of {type(model).__name__}: {checks[0].detail.removeprefix('Refused: ')}"
+        )
     return Certificate(name or _name(model, posterior), tuple(checks), seed)
 
 

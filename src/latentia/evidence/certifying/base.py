@@ -99,6 +99,8 @@ class Subject:
         self.given = (model, posterior)
         self.model: Any = deepcopy(model).double().eval()
         self.posterior: Any = None if posterior is None else deepcopy(posterior).double().eval()
+        for module in filter(None, (self.model, self.posterior)):
+            module.requires_grad_(True)  # a fitted estimator has switched gradients off
         self.exact, self.seed = exact, seed
 
     @property

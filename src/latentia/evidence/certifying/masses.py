@@ -105,7 +105,7 @@ def _end(support: Any, name: str) -> Tensor | None:
 def event_mass(p: Distribution, seed: int) -> tuple[float, float]:
     """Total mass of the first row of a distribution of whole rows, and the standard error of that number.
 
-    A few outcomes are summed over; densities are averaged over draws of a uniform on a simplex or a sphere, elsewhere of a
+    A few outcomes, and one-hot rows, are summed over; densities are averaged over draws of a uniform on a simplex or a sphere, elsewhere of a
     multivariate t with p's own location and spread.
 
     Raises: `Unproven` where the average over draws cannot decide.
@@ -115,6 +115,8 @@ def event_mass(p: Distribution, seed: int) -> tuple[float, float]:
         draws = p.sample(torch.Size((2000,))).double()
     flat = draws.reshape(2000, -1, shape.numel())[:, 0]
     log_prob = lambda x: _first(p, x, shape)  # noqa: E731
+    if len(shape) == 1 and bool(((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all()):
+        return float(torch.logsumexp(log_prob(torch.eye(shape[0], dtype=flat.dtype)), 0).exp()), 0.0
     if _whole(flat):
         return _sum_over(flat, log_prob), 0.0
     return _by_importance(flat, log_prob, _support(p), seed)
