@@ -116,7 +116,7 @@ def encoder_lag(
     return bounds[0] - bounds[1]
 
 
-def grid_posterior_means(model: Any, x: Tensor, n_points: int = 801) -> Tensor:
+def grid_posterior_means(model: Any, x: Tensor, n_points: int = 401) -> Tensor:
     """E[z|x] under p(z|x) of each row for a one-dimensional z, by summing over a grid, `(rows,)`, float64.
 
     Raises: `AbilityError` where z has more dimensions.
