@@ -82,6 +82,13 @@ def test_pixels_are_flipped_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(0.5 * fair < n.ours < 1.5 * fair for n in found.numbers if n.what.startswith("-L_5000"))
 
 
+def test_some_rows_are_of_all_classes() -> None:
+    rows = np.repeat(np.arange(10), 1000)[:, None]  # sorted by class, as the static set is
+    for n in (10, 100, 999):
+        assert set(np.bincount(deep.some(rows, n)[:, 0], minlength=10) - n // 10) <= {0, 1}
+    assert len(deep.some(rows, 20_000)) == 10_000
+
+
 def run_of(seed: int = 0, ours: float = 1.5) -> Reproduced:
     return Reproduced("pca", (Number("error", "1.4", ours, 0.1, True),), ("few rows",), seed, 1.0, 2.0, "a machine", {})
 

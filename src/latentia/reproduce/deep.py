@@ -20,10 +20,15 @@ def static_mnist(budget: Budget) -> Found:
     train, test = (load("mnist_static", split=split).x for split in ("train", "test"))
     options = {"hidden": (400,), "batch_size": 100, "likelihood": "bernoulli", "learning_rate": 1e-3}
     model, epochs = learnt(lambda n: make(40, n, budget, **options), train, FITTING * budget.seconds)
-    test = test[: budget.rows or (10_000 if budget.minutes >= 8 else 2000)]
+    test = some(test, budget.rows or (10_000 if budget.minutes >= 8 else 2000))
     nll, elbo = model.evidence(test, "importance", 200), model.evidence(test, "elbo", 16)
     numbers = [
-        _negative("-log p(x), 200 importance samples, nats", "89.9; 89.78 (Pythae)", nll, nll.mean >= -89.9),
+        _negative(
+            "-log p(x), 200 importance samples, nats",
+            "89.9; 89.78 (Pythae)",
+            nll,
+            nll.mean >= -89.9 if len(test) == 10_000 else None,
+        ),
         _negative("-ELBO, nats", "", elbo, None),
     ]
     differences = [
@@ -36,7 +41,7 @@ def static_mnist(budget: Budget) -> Found:
 def iwae(budget: Budget) -> Found:
     """784-200-200-50 on stochastic MNIST: k = 5 against k = 1 at equal epochs, and active units."""
     train, test = (load("mnist", split=split).x for split in ("train", "test"))
-    test = torch.as_tensor(flipped(test[: budget.rows or 500]))
+    test = torch.as_tensor(flipped(some(test, budget.rows or 500)))
     options = {
         "hidden": (200, 200),
         "activation": "tanh",
@@ -78,7 +83,7 @@ def binary_latents(budget: Budget) -> Found:
     share = FITTING * budget.seconds / 2
     first, epochs = learnt(lambda n: make(200, n, budget, **options, gradient="leave-one-out"), train, share)
     second = make(200, epochs, budget, **options, gradient="score").fit(train)
-    test = test[: budget.rows or 1000]
+    test = some(test, budget.rows or 1000)
     loo, score = (_evidence(model, test, 200) for model in (first, second))
     gain = loo.values - score.values
     error = float(gain.std() / len(gain) ** 0.5)
@@ -156,6 +161,12 @@ def learnt(build: Callable[[int], Any], x: np.ndarray, seconds: float, most: int
     each = min(b - a for a, b in zip(ends, ends[1:]))
     epochs = min(most, max(1, int(0.95 * (seconds - (ends[-1] - begun)) / each)))
     return build(epochs).fit(x), epochs
+
+
+def some(x: np.ndarray, n: int) -> np.ndarray:
+    """n rows, evenly spaced: the static set is sorted by class, and its first rows are the easy ones."""
+    n = min(n, len(x))
+    return x[np.arange(n) * len(x) // n]
 
 
 def flipped(x: np.ndarray) -> np.ndarray:
