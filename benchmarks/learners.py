@@ -1,6 +1,6 @@
 """Every learner on the same models for the same processor time: `python benchmarks/learners.py`, writes results/learners.md.
 
-Three data sets, a VAE each: digits (8 x 8, as bits), the breast-cancer table (30 real columns) and the first 5,000 images of
+Three data sets, a VAE each: digits (8 x 8, as bits), the breast-cancer table (30 real columns) and the first 2,500 images of
 static MNIST. Each learner has the same seconds of processor time (a machine may be shared), stopped
 at the end of an epoch; a fifth of the rows is kept aside and judged once, by the importance-weighted bound of 100 samples and
 the ELBO of 64.
@@ -47,7 +47,7 @@ def data() -> dict[str, Callable[[], tuple[np.ndarray, dict[str, Any]]]]:
     return {
         "digits, bits": lambda: ((load_digits().data > 7.5).astype(np.float32), {"n_latent": 8, "hidden": (128,)}),
         "breast cancer": lambda: (table(), {"n_latent": 4, "hidden": (64,), "scale": "none"}),
-        "static MNIST, 5,000": lambda: (load("mnist_static").x[:5000], {"n_latent": 16, "hidden": (200,)}),
+        "static MNIST, 2,500": lambda: (load("mnist_static").x[:2500], {"n_latent": 16, "hidden": (200,)}),
     }
 
 
@@ -69,7 +69,7 @@ class Watch:
 def measured(name: str, rows: np.ndarray, make: dict[str, Any], seconds: float) -> str:
     """One line of the table."""
     order = np.random.default_rng(0).permutation(len(rows))
-    test, train = rows[order[: len(rows) // 5]][:500], rows[order[len(rows) // 5 :]]
+    test, train = rows[order[: len(rows) // 5]][:300], rows[order[len(rows) // 5 :]]
     options = {"max_epochs": 100_000, "validation_fraction": 0, "patience": None, "device": "cpu", "random_state": 0}
     model, watch = VAE(learner=name, **make, **LEARNERS[name], **options), Watch(seconds)
     model.fit(train, callbacks=[watch])
