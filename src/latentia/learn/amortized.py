@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from ..abilities import refuse_globals
-from ..abilities import refuse_globals
 from ..batch import Batch, Batches
 from ..bounds import Bound, Elbo, Terms, auxiliaries_of
 from ..conditional import Conditional
@@ -75,7 +74,6 @@ class AmortizedVI(Learner):
         self.objective.check(self.bound)
 
     def check(self, model: Any) -> None:
-        refuse_globals(model, "AmortizedVI")
         refuse_globals(model, "AmortizedVI")
         if not callable(getattr(model, "likelihood", None)) or not callable(getattr(model, "prior", None)):
             raise AbilityError(

@@ -22,7 +22,6 @@ from .accord import Accord, draws_by_itself, share_batch_norms
 from .base import Info, Learner, State
 from .checkpoints import Checkpoint, named, of_rank, save_checkpoint, shared_checkpoint, under
 from .collapse import collapse_status
-from .collapse import collapse_status
 from .exact_history import exact_log_prob
 from .guard import out_of_memory
 from .limits import Limits, Progress
@@ -257,8 +256,6 @@ class Loop:
             load_modules(self.best, self.model, self.posterior, Path("memory"))
             self.status += f" The weights are those of the best held-out bound, at step {self.stopping.best_step}."
         self.status = f"{self.status} {self.learner.finish(self.model, self.state, self.history)}".strip()
-        collapsed = collapse_status(self.model, self.learner, self.history, self.state.step)
-        self.status = f"{self.status} {collapsed}".strip()
         collapsed = collapse_status(self.model, self.learner, self.history, self.state.step)
         self.status = f"{self.status} {collapsed}".strip()
 
