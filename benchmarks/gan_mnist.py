@@ -129,12 +129,13 @@ def main() -> None:
     parser.add_argument("--max-time", type=float, help="seconds a fit")
     parser.add_argument("--evidence-rows", type=int, default=50)
     parser.add_argument("--only", choices=tuple(NAMES), help="learn this one, and measure nothing")
+    parser.add_argument("--kinds", nargs="+", choices=tuple(NAMES), default=list(NAMES), help="those to compare")
     asked = parser.parse_args()
     train = load("mnist")
     n_held_out = max(100, asked.rows // 20)
     x = train.x[: asked.rows].astype(np.float32)
     held_out, x = x[-n_held_out:], x[:-n_held_out]
-    kinds = (asked.only,) if asked.only else tuple(NAMES)
+    kinds = (asked.only,) if asked.only else tuple(asked.kinds)
     found = {kind: fit(kind, x, held_out, asked.folder, asked.epochs, asked.max_time) for kind in kinds}
     if asked.only:
         return
