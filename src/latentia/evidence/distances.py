@@ -71,7 +71,8 @@ def kernel_distance(x: object, y: object, *, block: int = BLOCK) -> Distance:
     independent of each other; smaller sets are dealt out into four.
 
     Arguments:
-        x, y: features, `(rows, features)`; eight rows each at least. Of the longer set the first rows are taken.
+        x, y: features, `(rows, features)`; eight rows each at least. Rows in random
+            order: blocks are taken as they come, and of the longer set the first rows.
         block: rows of each set in one block.
 
     Raises: `DataError` for sets that cannot be compared; `ParameterError` for blocks below two rows.
