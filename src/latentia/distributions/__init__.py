@@ -2,6 +2,7 @@
 
 from . import closed_kl as closed_kl  # rows of the table of closed forms
 from . import noise as noise  # rows of the table of draws from noise
+from .cell_sequence import CellSequence
 from .continuous_bernoulli import ContinuousBernoulli
 from .counts import ZeroInflated
 from .discretised import Discretised
@@ -28,6 +29,7 @@ from .von_mises_fisher import VonMisesFisher
 
 __all__ = [
     "Beta",
+    "CellSequence",
     "ContinuousBernoulli",
     "CrossEntropy",
     "Discretised",

@@ -17,6 +17,7 @@ from torch.distributions import (
 
 from ..errors import AbilityError
 from ..randomness import PartNoise, RowNoise, current_part, current_row_noise
+from .cell_sequence import CellSequence
 from .inverse_cdf import into_open
 from .multivariate_t import MultivariateStudentT
 from .rescaled import Rescaled
@@ -104,6 +105,6 @@ def centre(p: Distribution) -> Tensor:
         return p.loc + p.scale * centre(p.base)
     if isinstance(p, Cauchy | StudentT | MultivariateStudentT):
         return p.mode
-    if isinstance(p, TokenSequence):
+    if isinstance(p, TokenSequence | CellSequence):
         return p.greedy()
     return p.mean

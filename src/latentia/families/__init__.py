@@ -1,6 +1,6 @@
 """Families: raw network output -> a distribution, cell by cell or row by row."""
 
-from .autoregressive import Tokens
+from .autoregressive import Pixels, Tokens
 from .base import LOG_SCALE_BOUND, Family, RowFamily, bounded, first_cell
 from .cells import Bernoulli, Categorical, ContinuousBernoulli, CrossEntropy, Normal
 from .counts import DiscretisedLogisticMixture, NegativeBinomial, Poisson, ZeroInflated
@@ -75,6 +75,7 @@ __all__ = [
     "NegativeBinomial",
     "Normal",
     "Pareto",
+    "Pixels",
     "Poisson",
     "Rayleigh",
     "Reciprocal",

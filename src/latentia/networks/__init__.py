@@ -7,6 +7,8 @@ from .lstm import LSTMDecoder, LSTMEncoder
 from .mlp import MLP
 from .normalised import NormalisedMean
 from .one_hot import OneHot
+from .pixelcnn import GatedPixelCNN
+from .residual import ResidualEncoder
 from .skip import SkipMLP
 from .tokens import SequenceDecoder, WordDropout
 from .transformer import TransformerDecoder, TransformerEncoder
@@ -20,10 +22,12 @@ __all__ = [
     "ConvEncoder",
     "ConvGenerator",
     "Critic",
+    "GatedPixelCNN",
     "LSTMDecoder",
     "LSTMEncoder",
     "NormalisedMean",
     "OneHot",
+    "ResidualEncoder",
     "SequenceDecoder",
     "SkipMLP",
     "TransformerDecoder",
