@@ -203,7 +203,7 @@ def test_latents_with_bounds_move_where_there_are_none(name: str) -> None:
 
     two = torch.full((1,), 2.0, dtype=D)
     prior = Beta(two, 3 * two) if name == "beta" else torch.distributions.Gamma(two, two)
-    density = beta(2, 6) if name == "beta" else gamma(2, scale=0.5)
+    density: Any = beta(2, 6) if name == "beta" else gamma(2, scale=0.5)
     x = torch.tensor([[0.2], [0.9]], dtype=D)
     found = evidence.annealed(Squashed(Independent(prior, 1)), None, x, n_samples=200, n_steps=60)
     assert found.row_mc_error is not None

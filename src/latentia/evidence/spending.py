@@ -103,9 +103,9 @@ def _affordable(wanted: Tensor, left: int) -> Tensor:
 
 
 def _in_steps(size: Tensor) -> Tensor:
-    """Rounded up to 100 x 1.1^j, so that many rows are drawn for together."""
-    steps = torch.ceil(torch.log(size.clamp_min(LEAST) / LEAST) / torch.log(size.new_tensor(1.1)) - 1e-9)
-    return torch.round(LEAST * 1.1**steps).long()
+    """Rounded up to 100 x 1.25^j, so that many rows are drawn for together."""
+    steps = torch.ceil(torch.log(size.clamp_min(LEAST) / LEAST) / torch.log(size.new_tensor(1.25)) - 1e-9)
+    return torch.round(LEAST * 1.25**steps).long()
 
 
 def _missed(error: float, reached: float, n_samples: int) -> str:

@@ -1,0 +1,185 @@
+"""How fast evidence is: beside its own matrix products, beside Pythae 0.1.2, and with samples where the error is.
+
+    .venv-bench/bin/python benchmarks/evidence_speed.py        # an environment with latentia and pythae
+    python benchmarks/evidence_speed.py                        # without Pythae
+
+A VAE 784-200-200-50 with a Bernoulli likelihood, float32, one thread, times of this process alone (the machine is shared). What is
+compared runs in turns, and the ratio is the median over the turns. Lines: within 1.5 times the matrix products of the
+decoder alone; at least 3 times Pythae's `get_nll`; the wanted error in a tenth of the time where one row in twenty is hard.
+"""
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Normal
+
+from latentia import evidence, families
+from latentia.batch import Batch
+from latentia.conditional import Conditional
+from latentia.data import load
+from latentia.models import LatentVariableModel, ProbabilisticPCA, StandardNormal
+from latentia.networks import MLP
+from latentia.posteriors import Amortized, Posterior
+
+RESULTS = Path(__file__).parent / "results" / "evidence_speed.md"
+SIZES = (50, 200, 200, 784)
+
+
+def ours() -> tuple[LatentVariableModel, Amortized]:
+    """Model and encoder, as they come from their random start."""
+    torch.manual_seed(0)
+    decoder = Conditional(MLP(50, 784, (200, 200)), families.Bernoulli((784,)), (50,))
+    encoder = Conditional(MLP(784, 100, (200, 200)), families.Normal((50,)), (784,), joint=True)
+    return LatentVariableModel(StandardNormal(50), decoder), Amortized(encoder)
+
+
+def theirs() -> Any:
+    """Pythae's VAE with the same layers."""
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+
+    def body(*sizes: int) -> nn.Sequential:
+        return nn.Sequential(*(layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())))
+
+    class Encoder(BaseEncoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.loc, self.log_variance = body(784, 200, 200), nn.Linear(200, 50), nn.Linear(200, 50)
+
+        def forward(self, x: Tensor) -> Any:
+            h = self.body(x)
+            return ModelOutput(embedding=self.loc(h), log_covariance=self.log_variance(h))
+
+    class Decoder(BaseDecoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(body(50, 200, 200), nn.Linear(200, 784), nn.Sigmoid())
+
+        def forward(self, z: Tensor) -> Any:
+            return ModelOutput(reconstruction=self.body(z))
+
+    config = VAEConfig(input_dim=(784,), latent_dim=50, reconstruction_loss="bce")
+    return VAE(config, encoder=Encoder(), decoder=Decoder())
+
+
+def products(n: int, rows_at_once: int = 2600) -> None:
+    """The decoder's matrix products for n draws of z, and nothing else: no bias, no activation, no new memory."""
+    weights = [torch.randn(a, b) for a, b in zip(SIZES, SIZES[1:])]
+    h = [torch.randn(rows_at_once, size) for size in SIZES]
+    for _ in range(-(-n // rows_at_once)):
+        for weight, before, after in zip(weights, h, h[1:]):
+            torch.mm(before, weight, out=after)
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    begun = time.process_time()
+    run()
+    return time.process_time() - begun
+
+
+class SomeHard(Posterior):
+    """The best factorised q, 1 % wider; on one row in twenty far wider, and beside the posterior."""
+
+    def __init__(self, edge: float) -> None:
+        super().__init__()
+        self.edge = edge
+
+    def forward(self, batch: Batch, model: ProbabilisticPCA) -> Distribution:
+        q = model.posterior(batch.x)
+        hard = (batch.x[:, :1] > self.edge).to(batch.x.dtype)
+        best = torch.linalg.inv(q.covariance_matrix).diagonal(dim1=-2, dim2=-1).rsqrt()
+        return Independent(Normal(q.mean + 1.2 * hard * best, (1.01 + 1.6 * hard) * best), 1)
+
+
+def automatic() -> list[str]:
+    """As many samples for every row, and samples where the error is: the same error of the mean."""
+    torch.manual_seed(0)
+    model = ProbabilisticPCA(100, 4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.05 * torch.randn_like(parameter))
+    x = model.sample(400)
+    q = SomeHard(float(x[:, 0].quantile(0.95)))
+    return [_spent(model, q, x, k) for k in (2000, 10_000)]
+
+
+def _spent(model: ProbabilisticPCA, q: Posterior, x: Tensor, k: int) -> str:
+    even = evidence.importance(model, q, x, n_samples=k)
+    spent = evidence.importance(model, q, x, n_samples=k, error=even.mc_error)
+    assert spent.row_samples is not None
+    runs = (
+        (lambda: evidence.importance(model, q, x, n_samples=k, error=even.mc_error)),
+        (lambda: evidence.importance(model, q, x, n_samples=k)),
+    )
+    share = median(seconds(runs[0]) / seconds(runs[1]) for _ in range(3))
+    mean = float(spent.row_samples.double().mean())
+    row = f"| {k:,} | {even.mc_error:.5f} | {spent.mc_error:.5f} | {mean:,.0f} | {share:.3f} |"
+    print(row, flush=True)
+    return row
+
+
+def main() -> None:
+    """Measure, print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--turns", type=int, default=5)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    model, q = ours()
+    x = torch.as_tensor(load("mnist_static", split="test").x[: asked.images]).float()
+    n = asked.images * asked.samples
+    runs: dict[str, Callable[[], Any]] = {
+        "matrix products alone": lambda: products(n),
+        "latentia, importance": lambda: evidence.importance(model, q, x, n_samples=asked.samples),
+    }
+    try:
+        vae = theirs()
+        few = max(1, asked.images // 4)
+        runs["Pythae 0.1.2, get_nll"] = lambda: vae.get_nll(x[:few], n_samples=asked.samples, batch_size=100)
+    except ImportError:
+        few = asked.images
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    with torch.no_grad():
+        evidence.importance(model, q, x, n_samples=20)
+        for _ in range(asked.turns):
+            for name, run in runs.items():
+                scale = asked.images / few if name.startswith("Pythae") else 1
+                found[name].append(scale * seconds(run))
+    base, mine = found["matrix products alone"], found["latentia, importance"]
+    rows = []
+    for name, times in found.items():
+        to_products, to_ours = (median(t / b for t, b in zip(times, by)) for by in (base, mine))
+        rows.append(f"| {name} | {1e6 * median(times) / n:.2f} | {to_products:.2f} | {to_ours:.2f} |")
+        print(rows[-1], flush=True)
+    text = [
+        "# How fast evidence is",
+        "",
+        f"Made by `python benchmarks/evidence_speed.py`: {asked.images} static MNIST images x {asked.samples:,} samples, VAE 784-200-200-50,",
+        f"float32, one thread, {asked.turns} turns, medians; {platform.machine()}, {os.cpu_count()} cores, shared.",
+        "",
+        "| | microseconds per sample | to the products | to latentia |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "Samples where the error is: 400 rows of a linear-Gaussian model, one in twenty with a proposal beside the posterior. The share of",
+        "the time that as many samples for every row take, for the same Monte Carlo error of the mean, the pilot counted.",
+        "",
+        "| samples of every row | its error | error reached | mean samples per row | share of the time |",
+        "|---|---|---|---|---|",
+        *automatic(),
+    ]
+    RESULTS.write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
