@@ -62,8 +62,8 @@ def decompose(
     """E[KL(q(z|x) || p(z))] = I_q(x, z) + KL(q(z) || prod_j q(z_j)) + sum_j KL(q(z_j) || p(z_j)).
 
     q(z) is the mixture of the posteriors of all reference rows, each with the weight 1/M: no mini-batch stands for the
-    data, so that nothing has to be reweighted (see `stratified_log_weights` for where it has to). With few reference rows
-    and narrow posteriors the mixture is a set of spikes, and information and total correlation say so.
+    data, so that nothing has to be reweighted (see `stratified_log_weights` for where it has to). With few reference
+    rows and narrow posteriors the mixture is a set of spikes, and information and total correlation say so.
 
     Arguments:
         model, posterior: p and q, both of units that are independent of each other given x, or a normal q.
@@ -138,9 +138,9 @@ def marginals(q: Distribution) -> Distribution:
 def stratified_log_weights(batch_size: int, n_rows: int) -> Tensor:
     """log weights `(batch_size, batch_size)` of log q(z_i) ~ logsumexp_j(weight_ij + log q(z_i|x_j)) from a mini-batch.
 
-    The row that z_i was drawn from is in the mini-batch for certain and any other by chance: its own density gets 1/N, the
-    B - 1 others share (N - 1)/N. The mean over mini-batches is q(z_i) then, while equal weights would be too large for it,
-    by nearly the factor N/B. The log of the estimate is still too small on average.
+    The row that z_i was drawn from is in the mini-batch for certain and any other by chance: its own density gets 1/N,
+    the B - 1 others share (N - 1)/N. The mean over mini-batches is q(z_i) then, while equal weights would be too large
+    for it, by nearly the factor N/B. The log of the estimate is still too small on average.
 
     Arguments:
         batch_size: B, rows in the mini-batch, at least two.

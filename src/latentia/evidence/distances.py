@@ -21,8 +21,9 @@ class Distance(NamedTuple):
 def frechet_distance(x: object, y: object) -> float:
     """|m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)): the squared 2-Wasserstein distance of two normals.
 
-    The trace of the root is the sum of the singular values of S_x^(1/2) S_y^(1/2), both roots from symmetric eigenvalues:
-    no root of a matrix that is not symmetric, hence no complex numbers, also where there are fewer rows than features.
+    The trace of the root is the sum of the singular values of S_x^(1/2) S_y^(1/2), both roots from symmetric
+    eigenvalues: no root of a matrix that is not symmetric, hence no complex numbers, also where there are fewer rows
+    than features.
     It is biased upwards by an amount that depends on the number of rows: compare numbers of the same N only.
 
     Arguments:

@@ -56,8 +56,8 @@ def disentanglement(
 def mig(codes: Any, factors: Any, *, n_bins: int = 20) -> float:
     """Mean over factors v of (I(z_first; v) - I(z_second; v)) / H(v), the two units that tell most about v.
 
-    Units are cut into `n_bins` bins of one width. A single unit has the gap to nothing. Few rows make the information of
-    any unit too large, by about (bins - 1) (values - 1) / (2 rows).
+    Units are cut into `n_bins` bins of one width. A single unit has the gap to nothing. Few rows make the information
+    of any unit too large, by about (bins - 1) (values - 1) / (2 rows).
 
     Source: Chen et al., "Isolating sources of disentanglement in VAEs", 2018, section 4.
 

@@ -28,7 +28,7 @@ class RatePoint:
         rate: mean KL(q(z|x) || p(z)), nats per row.
         distortion: mean -E_q[log p(x|z)], nats per row; it may be negative for densities.
         rate_error, distortion_error: their standard errors over rows.
-        kl_weight: 1 / beta of the q that the point belongs to: of q_beta(z|x) ~ p(z) p(x|z)^beta; None for a q that is given.
+        kl_weight: b of q_b(z|x) ~ p(z) p(x|z)^(1/b), the q that the point belongs to; None for a q that is given.
         warning: a sentence, where the number should not be trusted as it stands; else "".
     """
 
@@ -101,10 +101,10 @@ def rate_distortion_curve(
 ) -> list[RatePoint]:
     """What this prior and this likelihood could do at other rates, with the best q for each KL weight b.
 
-    q_b(z|x) ~ p(z) p(x|z)^(1/b) minimises D + b R for the decoder as it is. Rate and distortion under it are averages over
-    draws of the prior and of q, half and half, with the weights p(z) p(x|z)^(1/b) / (p(z)/2 + q(z|x)/2), normalised: the
-    prior's half serves low rates, q's the others. A finite z is summed over. At b = 1 R + D is -log p(x), and the point of
-    `rate_distortion` lies above the curve by KL(q || p(z|x)).
+    q_b(z|x) ~ p(z) p(x|z)^(1/b) minimises D + b R for the decoder as it is. Rate and distortion under it are averages
+    over draws of the prior and of q, half and half, with the weights p(z) p(x|z)^(1/b) / (p(z)/2 + q(z|x)/2),
+    normalised: the prior's half serves low rates, q's the others. A finite z is summed over. At b = 1 R + D is -log
+    p(x), and the point of `rate_distortion` lies above the curve by KL(q || p(z|x)).
 
     Arguments:
         kl_weights: b, each above zero.

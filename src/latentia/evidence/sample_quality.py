@@ -80,8 +80,8 @@ def quality(
 ) -> Quality:
     """Frechet and kernel distance, precision, recall, density and coverage of samples beside data.
 
-    The same N rows of each are taken (a Frechet distance depends on it), the data's at random by the seed. Where the data
-    have 2 N rows, `floor` tells what other real rows would get: nothing can be expected to do better.
+    The same N rows of each are taken (a Frechet distance depends on it), the data's at random by the seed. Where the
+    data have 2 N rows, `floor` tells what other real rows would get: nothing can be expected to do better.
 
     Arguments:
         samples: rows of the model, `(rows, columns)`, user's units.

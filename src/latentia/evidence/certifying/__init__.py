@@ -21,19 +21,20 @@ def certify(
 ) -> Certificate:
     """Put a model, and a posterior for it, to the proof: masses, gradients, shapes, orders, calibration, repetition.
 
-    Everything is computed in float64 on copies and on rows simulated from the model: no data are needed, and neither the
-    model nor any global state is changed. Statistical claims fail by chance about once in a million certificates.
+    Everything is computed in float64 on copies and on rows simulated from the model: no data are needed, and neither
+    the model nor any global state is changed. Statistical claims fail by chance about once in a million certificates.
 
     Arguments:
         model: p(x, z): `prior()`, `likelihood(z)`, `log_joint(x, z)`, `sample(n)`, `latent_shape`, `event_shape`.
         posterior: q(z|x), called as `posterior(batch, model)`; None takes the model's own, where it knows it.
-        exact: whether q claims to be the exact posterior, whose calibration then has to hold; None: if it is the model's own.
+        exact: whether q claims to be the exact posterior, whose calibration then has to hold; None: if it is the
+            model's own.
         seed: of rows, directions and draws.
         only: names of claims, of those in `testing.PROOFS`; None is all.
         name: of the subject; None is the model's class.
 
-    Raises: `AbilityError` for a model of which nothing can be proven (an autoencoder draws no z), or whose rows share latents;
-        `ParameterError` for an unknown claim.
+    Raises: `AbilityError` for a model of which nothing can be proven (an autoencoder draws no z), or whose rows share
+        latents; `ParameterError` for an unknown claim.
 
     Returns a `Certificate`: `passed`, `failures`, and a table when printed.
 

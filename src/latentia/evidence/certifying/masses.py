@@ -105,8 +105,8 @@ def _end(support: Any, name: str) -> Tensor | None:
 def event_mass(p: Distribution, seed: int) -> tuple[float, float]:
     """Total mass of the first row of a distribution of whole rows, and the standard error of that number.
 
-    A few outcomes, and one-hot rows, are summed over; densities are averaged over draws of a uniform on a simplex or a sphere, elsewhere of a
-    multivariate t with p's own location and spread.
+    A few outcomes, and one-hot rows, are summed over; densities are averaged over draws of a uniform on a simplex or a
+    sphere, elsewhere of a multivariate t with p's own location and spread.
 
     Raises: `Unproven` where the average over draws cannot decide.
     """
