@@ -204,7 +204,7 @@ def accepted(*kinds: str) -> list[Any]:
     for name in POSTERIORS:
         for gradient in gradients_of(name.split(" ")[0]):
             if gradient in kinds and not (gradient in ("pathwise", "straight-through") and name in BIASED):
-                costly = name in COSTLY and gradient not in ("pathwise", "score")
+                costly = name in COSTLY and gradient != "sticking-the-landing"  # a sample of them stays
                 out.append(pytest.param(name, gradient, marks=[pytest.mark.slow] if costly else []))
     return out
 
