@@ -4,8 +4,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-QUICK = ("conformance/run.py", "evidence.py", "em.py", "svi_million.py", "speed/run.py", "speed/whole.py", "speed/memory.py", "speed/processes.py")
-LONG = ("speed/quality.py", "larger_than_memory.py", "static_mnist.py", "learners.py")
+QUICK = (
+    "conformance/run.py",
+    "evidence.py",
+    "em.py",
+    "full_covariance.py",
+    "gradients.py",
+    "svi_million.py",
+    "speed/run.py",
+    "speed/whole.py",
+    "speed/memory.py",
+    "speed/processes.py",
+)
+LONG = ("speed/quality.py", "larger_than_memory.py", "static_mnist.py", "binary_latents.py", "vamp_prior.py", "learners.py")
 
 
 def main() -> None:
