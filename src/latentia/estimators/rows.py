@@ -36,6 +36,8 @@ def checked_rows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
         options: Any = {"ensure_all_finite": False, "ensure_min_samples": least, "dtype": "numeric"}
         x = np.asarray(validate_data(estimator, cast(Any, X), reset=reset, **options))
     except ValueError as error:
+        if isinstance(X, np.ndarray) and X.dtype == object and X.shape[1:] == (1,) and isinstance(X[0, 0], str):
+            raise DataError("Lines of text came, numbers were expected. Use TextVAE (--model text-vae).") from None
         raise error if isinstance(error, DataError) else DataError(str(error)) from None
     x = np.require(x, requirements=["C", "W"])  # torch shares no memory with what it may not write
     names = getattr(estimator, "columns_", None) or getattr(estimator, "feature_names_in_", None)
