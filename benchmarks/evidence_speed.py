@@ -107,9 +107,9 @@ def automatic() -> list[str]:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(0.05 * torch.randn_like(parameter))
-    x = model.sample(400)
+    x = model.sample(200)
     q = SomeHard(float(x[:, 0].quantile(0.95)))
-    return [_spent(model, q, x, k) for k in (2000, 10_000)]
+    return [_spent(model, q, x, k) for k in (2000, 8000)]
 
 
 def _spent(model: ProbabilisticPCA, q: Posterior, x: Tensor, k: int) -> str:
@@ -171,7 +171,7 @@ def main() -> None:
         "|---|---|---|---|",
         *rows,
         "",
-        "Samples where the error is: 400 rows of a linear-Gaussian model, one in twenty with a proposal beside the posterior. The share of",
+        "Samples where the error is: 200 rows of a linear-Gaussian model, one in twenty with a proposal beside the posterior. The share of",
         "the time that as many samples for every row take, for the same Monte Carlo error of the mean, the pilot counted.",
         "",
         "| samples of every row | its error | error reached | mean samples per row | share of the time |",
