@@ -162,7 +162,8 @@ def test_best_points_against_a_general_optimiser() -> None:
     torch.manual_seed(0)
     model = LogisticPCA(6, K, ridge=0.05).double()
     with torch.no_grad():
-        model.axes.mul_(8.0)  # far apart, so that plain Newton steps would overshoot
+        model.axes.mul_(8.0)
+        model.loc.copy_(torch.linspace(-7, 7, 6))  # far out, where plain Newton steps overshoot
     x = torch.bernoulli(torch.full((25, 6), 0.5)).double()
     axes, loc = model.axes.detach().numpy(), model.loc.detach().numpy()
     observed = torch.rand(25, 6) < 0.8

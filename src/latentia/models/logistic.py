@@ -26,7 +26,7 @@ class LogisticPCA(AxesDecoder):
 
     The axes are moved by a quadratic bound: softplus(l') <= softplus(l) + sigmoid(l) (l' - l) + w (l' - l)^2 / 2 with
     w = tanh(l/2) / (2 l), which touches at l' = l; its maximum is a linear system of size k + 1 for each column, and no
-    pass falls. Codes take Newton's steps, and the bound's where Newton's would fall. Without a ridge, rows that a plane
+    pass falls. Codes take Newton's steps, shortened where they would fall. Without a ridge, rows that a plane
     separates would have codes at infinity.
 
     Arguments:
@@ -76,27 +76,26 @@ class LogisticPCA(AxesDecoder):
         x = self.standardise(x).to(self.loc.dtype)
         best = x.new_zeros(len(x), self.axes.shape[1])
         height = x.new_full((len(x),), -torch.inf)
-        moving, z, careful = torch.arange(len(x), device=x.device), best.clone(), torch.zeros_like(height).bool()
+        moving, z, share = torch.arange(len(x), device=x.device), best.clone(), torch.ones_like(height)
         for _ in range(self.n_steps):
             here = None if observed is None else observed[moving]
             logits = self.loc + z @ self.axes.T
             value = _value(x[moving], logits, here) - 0.5 * self.ridge * z.square().sum(1)
             rose = value >= height[moving]
             best[moving[rose]], height[moving[rose]] = z[rose], value[rose]
-            careful = ~rose  # where Newton's step fell, the bound's is taken from where it began
+            share = torch.where(rose, (4 * share).clamp_max(1.0), share / 4)  # of Newton's step, which may go too far
             z = best[moving]
-            logits = torch.where(rose.unsqueeze(1), logits, self.loc + z @ self.axes.T) if careful.any() else logits
-            step = self._code_step(x[moving], z, logits, here, careful)
-            far = step.abs().amax(1) > TOLERANCE * (1 + z.abs().amax(1))
-            moving, z = moving[far], (z + step)[far]
+            logits = logits if bool(rose.all()) else self.loc + z @ self.axes.T
+            step = share.unsqueeze(1) * self._code_step(x[moving], z, logits, here)
+            far = step.abs().amax(1) > TOLERANCE * share * (1 + z.abs().amax(1))
+            moving, z, share = moving[far], (z + step)[far], share[far]
             if not len(moving):
                 break
         return best
 
-    def _code_step(self, x: Tensor, z: Tensor, logits: Tensor, observed: Tensor | None, careful: Tensor) -> Tensor:
+    def _code_step(self, x: Tensor, z: Tensor, logits: Tensor, observed: Tensor | None) -> Tensor:
         axes = self.axes
-        slope, curvature, width = _touch(x, logits, observed)
-        curvature = torch.where(careful.unsqueeze(1), width, curvature)
+        slope, curvature, _ = _touch(x, logits, observed)
         k = axes.shape[1]
         squares = (axes.unsqueeze(2) * axes.unsqueeze(1)).flatten(1)  # (D, k k)
         system = (curvature @ squares).unflatten(1, (k, k)) + self.ridge * torch.eye(k, dtype=z.dtype, device=z.device)
