@@ -101,7 +101,12 @@ def _draw(runs: list[tuple[str, Any]], shape: Any, path: Path, seed: int) -> Non
         raise ParameterError("--pictures needs rows that are pictures. Leave it out.")
     grids = [(Path(name).name, means(estimator, PICTURES, seed)) for name, estimator in runs]
     limits = float(min(x.min() for _, x in grids)), float(max(x.max() for _, x in grids))
-    write_whole(path, lambda temporary: temporary.write_bytes(png(grids_chart(grids, shape, limits, 8))))
+    picture = png(grids_chart(grids, shape, limits, 8))
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(picture)
+
+    write_whole(path, write)
 
 
 def _table(rows: list[dict[str, Any]], data: str, extractor: str, asked: Beside) -> Table:
