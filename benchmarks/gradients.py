@@ -13,6 +13,7 @@ Four measurements, all with the estimators that a fit uses:
    linear-Gaussian problem of Rainforth et al. (2018).
 """
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,15 +189,9 @@ GROWTH: dict[str, tuple[float, Elbo]] = {
 }
 
 
-def growth() -> dict[str, tuple[list[float], float]]:
-    """Variances over `SIZES`, and the exponent fitted to those from 16 on."""
-    out = {}
-    for name, (level, bound) in GROWTH.items():
-        values = [variance_at(size, level, bound) for size in SIZES]
-        large = [i for i, size in enumerate(SIZES) if size >= 16]
-        slope = np.polyfit(np.log([SIZES[i] for i in large]), np.log([values[i] for i in large]), 1)[0]
-        out[name] = (values, float(slope))
-    return out
+def growth() -> dict[str, list[float]]:
+    """Variances over `SIZES`."""
+    return {name: [variance_at(size, level, bound) for size in SIZES] for name, (level, bound) in GROWTH.items()}
 
 
 # --- signal-to-noise of the importance-weighted bound ------------------------------------------------------------------
@@ -236,62 +231,86 @@ def signal_to_noise(repeats: int = 10_000) -> dict[str, list[float]]:
 # --- writing -----------------------------------------------------------------------------------------------------------
 
 
-def write(
-    binary: list[Any],
-    normal: list[Any],
-    grown: dict[str, tuple[list[float], float]],
-    toy: list[str],
-    snr: dict[str, Any],
-) -> None:
-    """results/gradients.md."""
-    lines = [
-        "# Gradient estimators: bias, variance, and how they grow",
+def price_section(title: str, rows: list[tuple[str, float, float, float]]) -> list[str]:
+    """Bias, its floor and the variance, a line for each estimator."""
+    return [
+        f"## {title}, digits, two draws of z per row",
         "",
-        "Made by `python benchmarks/gradients.py`.",
+        "Bias and its noise floor are shares of the exact gradient's length; the variance is in units of its square. A "
+        "bias near its floor cannot be told from none.",
+        "",
+        "| gradient | bias | noise floor | variance |",
+        "|---|---|---|---|",
+        *(f"| {name} | {bias:.2%} | {floor:.2%} | {variance:.3g} |" for name, bias, floor, variance in rows),
         "",
     ]
-    for title, rows in (("8 binary latents", binary), ("2 normal latents", normal)):
-        lines += [
-            f"## {title}, digits, two draws of z per row",
-            "",
-            "Bias and its noise floor are shares of the exact gradient's length; the variance is in units of its square. A "
-            "bias near its floor cannot be told from none.",
-            "",
-            "| gradient | bias | noise floor | variance |",
-            "|---|---|---|---|",
-            *(f"| {name} | {bias:.2%} | {floor:.2%} | {variance:.3g} |" for name, bias, floor, variance in rows),
-            "",
-        ]
-    lines += [
+
+
+def series(sizes: tuple[int, ...], values: list[float], first: int) -> str:
+    """Numbers against sizes, and the exponent fitted from the size `first` on."""
+    large = [i for i, size in enumerate(sizes) if size >= first]
+    slope = np.polyfit(np.log([sizes[i] for i in large]), np.log([values[i] for i in large]), 1)[0]
+    return " | ".join(f"{v:.3g}" for v in values) + f" | {slope:.2f} |"
+
+
+def growth_section(grown: dict[str, list[float]]) -> list[str]:
+    """Variances, a line for each estimator."""
+    return [
         "## Variance of d/dmu_1 E[sum_j f(z_j)] against the number of latent dimensions, two draws",
         "",
         "f(z) = -(z - 1)^2 / 2, and the same with its mean taken away; the exponent is fitted from 16 dimensions on.",
         "",
         "| estimator | " + " | ".join(map(str, SIZES)) + " | exponent |",
         "|---" * (len(SIZES) + 2) + "|",
-        *(
-            f"| {name} | " + " | ".join(f"{v:.3g}" for v in values) + f" | {slope:.2f} |"
-            for name, (values, slope) in grown.items()
-        ),
+        *(f"| {name} | {series(SIZES, values, 16)}" for name, values in grown.items()),
         "",
-        *toy,
+    ]
+
+
+def noise_section(snr: dict[str, list[float]]) -> list[str]:
+    """Ratios, a line for each estimator."""
+    return [
         "## Signal-to-noise ratio of the importance-weighted bound's gradient by q, against k",
         "",
         "z ~ N(0, I) in ten dimensions, x | z ~ N(z, I), q = N(x / 2 + shift, 2/3 I), shifts of standard deviation 0.2; the "
-        "gradient by q's mean, 10,000 repeats, mean over its coordinates. No signal at all would show as 0.008.",
+        "gradient by q's mean, 10,000 repeats, mean over its coordinates. No signal at all would show as 0.008. The exponent is "
+        "fitted from k = 8 on.",
         "",
-        "| gradient | " + " | ".join(f"k={k}" for k in SAMPLES) + " | exponent |",
+        "| gradient | " + " | ".join(map(str, SAMPLES)) + " | exponent |",
         "|---" * (len(SAMPLES) + 2) + "|",
+        *(f"| {name} | {series(SAMPLES, values, 8)}" for name, values in snr.items()),
+        "",
     ]
-    for name, values in snr.items():
-        slope = np.polyfit(np.log(SAMPLES[2:]), np.log(values[2:]), 1)[0]
-        lines.append(f"| {name} | " + " | ".join(f"{v:.3f}" for v in values) + f" | {slope:.2f} |")
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def draw_price(axes: Any, rows: list[Any]) -> None:
+SECTIONS: dict[str, Callable[[], list[str]]] = {
+    "coins": lambda: price_section("8 binary latents", coins()),
+    "normals": lambda: price_section("2 normal latents", normals()),
+    "growth": lambda: growth_section(growth()),
+    "toy": toy_variances,
+    "noise": lambda: noise_section(signal_to_noise()),
+}
+
+
+def before() -> dict[str, list[str]]:
+    """The sections of the table as it is."""
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    parts = [[*("## " + part).strip().splitlines(), ""] for part in text.split("\n## ")[1:]]
+    return dict(zip(SECTIONS, parts))
+
+
+def rows_of(section: list[str]) -> list[list[str]]:
+    """The cells of a section's table, without its head."""
+    lines = [line for line in section if line.startswith("| ")][1:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def draw_price(axes: Any, section: list[str]) -> None:
     """Variance as bars, bias where it is real in words."""
-    rows = sorted(rows, key=lambda row: -row[3])
+    read = [(name, *(float(cell.rstrip("%")) for cell in cells)) for name, *cells in rows_of(section)]
+    rows = sorted(
+        ((name, bias / 100, floor / 100, variance) for name, bias, floor, variance in read), key=lambda r: -r[3]
+    )
     places = np.arange(len(rows))
     biased = [bias > 3 * floor for _, bias, floor, _ in rows]
     axes.barh(places, [row[3] for row in rows], color=[CLASSES[1] if b else CLASSES[4] for b in biased], height=0.62)
@@ -306,13 +325,13 @@ def draw_price(axes: Any, rows: list[Any]) -> None:
     axes.set_xlabel("variance / |exact gradient|²")
 
 
-def draw_growth(axes: Any, grown: dict[str, tuple[list[float], float]]) -> None:
+def draw_growth(axes: Any, section: list[str]) -> None:
     """Lines on a log-log plot, each with its exponent."""
-    for (name, (values, slope)), colour in zip(grown.items(), (CLASSES[1], CLASSES[2], CLASSES[0], "#d9730d")):
+    for (name, *cells), colour in zip(rows_of(section), (CLASSES[1], CLASSES[2], CLASSES[0], "#d9730d")):
+        *values, slope = map(float, cells)
         axes.plot(SIZES, values, "o-", color=colour, markersize=3.5)
-        axes.text(
-            SIZES[-1] * 1.2, values[-1], f"{name}\nexponent {abs(slope):.2f}", color=colour, fontsize=8, va="center"
-        )
+        at = {"score, leave-one-out": "bottom", "score, centred f": "top"}.get(name, "center")
+        axes.text(SIZES[-1] * 1.2, values[-1], f"{name}\nexponent {abs(slope):.2f}", color=colour, fontsize=8, va=at)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xlim(SIZES[0] * 0.85, SIZES[-1] * 24)
@@ -322,9 +341,10 @@ def draw_growth(axes: Any, grown: dict[str, tuple[list[float], float]]) -> None:
     axes.set_xlabel("latent dimensions")
 
 
-def draw_snr(axes: Any, snr: dict[str, list[float]]) -> None:
+def draw_noise(axes: Any, section: list[str]) -> None:
     """The two lines of Rainforth's figure."""
-    for (name, values), colour in zip(snr.items(), (CLASSES[1], CLASSES[2])):
+    for (name, *cells), colour in zip(rows_of(section), (CLASSES[1], CLASSES[2])):
+        values = [float(cell) for cell in cells[:-1]]
         axes.plot(SAMPLES, values, "o-", color=colour, markersize=3.5)
         axes.text(
             SAMPLES[-1] * 1.15, values[-1], {"pathwise": "plain", "dreg": "DReG"}[name], color=colour, va="center"
@@ -338,13 +358,13 @@ def draw_snr(axes: Any, snr: dict[str, list[float]]) -> None:
     axes.set_xlabel("samples k of the importance-weighted bound")
 
 
-def picture(binary: list[Any], grown: dict[str, tuple[list[float], float]], snr: dict[str, list[float]]) -> None:
-    """docs/images/gradients.png."""
+def picture(sections: dict[str, list[str]]) -> None:
+    """docs/images/gradients.png, from the numbers of the table."""
     with plt.rc_context(RC):
         figure, axes = plt.subplots(1, 3, figsize=(13.5, 3.6), width_ratios=(9, 10, 8), layout="constrained")
-        draw_price(axes[0], binary)
-        draw_growth(axes[1], grown)
-        draw_snr(axes[2], snr)
+        draw_price(axes[0], sections["coins"])
+        draw_growth(axes[1], sections["growth"])
+        draw_noise(axes[2], sections["noise"])
         for one in axes:
             one.tick_params(colors=MUTED, which="both")
         figure.savefig(PICTURE, dpi=130, metadata={"Software": None})
@@ -352,11 +372,24 @@ def picture(binary: list[Any], grown: dict[str, tuple[list[float], float]], snr:
 
 def main() -> None:
     """Measure, write, draw."""
-    torch.manual_seed(SEED)
-    binary, normal, grown, snr = coins(), normals(), growth(), signal_to_noise()
-    write(binary, normal, grown, toy_variances(), snr)
-    picture(binary, grown, snr)
-    print(RESULTS.read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--only", nargs="*", choices=SECTIONS, default=list(SECTIONS), help="none: draw the picture alone"
+    )
+    asked = parser.parse_args()
+    sections = before()
+    for name in asked.only:
+        torch.manual_seed(SEED)
+        sections[name] = SECTIONS[name]()
+    head = [
+        "# Gradient estimators: bias, variance, and how they grow",
+        "",
+        "Made by `python benchmarks/gradients.py`.",
+        "",
+    ]
+    lines = [*head, *(line for name in SECTIONS for line in sections[name])]
+    RESULTS.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    picture(sections)
 
 
 if __name__ == "__main__":
