@@ -10,9 +10,9 @@ from .diagnostics import Units, active_units
 from .distances import frechet_distance, kernel_distance
 from .estimators import elbo, estimate, exact, importance
 from .extractors import Features, features
+from .gap import Gaps, gaps
 from .known_factors import DCI, Disentanglement, dci, disentanglement, factor_vae_score, mig, sap
 from .rate import RatePoint, rate_distortion, rate_distortion_curve
-from .gap import Gaps, gaps
 from .sample_quality import Measured, Quality, quality
 from .shared import predictive
 from .totals import Totals
@@ -20,10 +20,10 @@ from .totals import Totals
 __all__ = [
     "DCI",
     "Bracket",
-    "CollapseWatch",
     "Calibration",
     "Certificate",
     "Check",
+    "CollapseWatch",
     "Decomposition",
     "Diagnosis",
     "Disentanglement",
