@@ -69,7 +69,7 @@ class Watch:
 def measured(name: str, rows: np.ndarray, make: dict[str, Any], seconds: float) -> str:
     """One line of the table."""
     order = np.random.default_rng(0).permutation(len(rows))
-    test, train = rows[order[: len(rows) // 5]][:300], rows[order[len(rows) // 5 :]]
+    test, train = rows[order[: len(rows) // 5]][: 300 if rows.shape[1] > 100 else 500], rows[order[len(rows) // 5 :]]
     options = {"max_epochs": 100_000, "validation_fraction": 0, "patience": None, "device": "cpu", "random_state": 0}
     model, watch = VAE(learner=name, **make, **LEARNERS[name], **options), Watch(seconds)
     model.fit(train, callbacks=[watch])
