@@ -15,6 +15,7 @@ writes its table to results/autoencoders_<part>.md.
 import argparse
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,8 @@ PUBLISHED = {"pca": 13.87, "logistic": 8.01, "deep": 3.00, "linear-vae": 299.758
 def write(part: str, title: str, lines: list[str]) -> None:
     """A table with the command that made it and the machine it was made on."""
     machine = f"{os.cpu_count()} cores (shared), {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}"
-    text = "\n".join([f"# {title}", "", f"Made by `python benchmarks/autoencoders.py {part}`; {machine}.", "", *lines, ""])
+    command = " ".join(["python benchmarks/autoencoders.py", *sys.argv[1:]])
+    text = "\n".join([f"# {title}", "", f"Made by `{command}`; {machine}.", "", *lines, ""])
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"autoencoders_{part.replace('-', '_')}.md").write_text(text, encoding="utf-8")
     print(text)
@@ -93,8 +95,13 @@ def deep(asked: argparse.Namespace) -> None:
     model = make(epochs).fit(train, progress=show)
     seconds = time.perf_counter() - begun
     errors = model.reconstruction_error(test) / 255**2
-    lines = ["| network | epochs | squared error | error over rows | seconds | line | published |", "|---|---|---|---|---|---|---|"]
-    lines.append(f"| 784-1000-500-250-30, ReLU | {epochs} | {stated(errors)} | {seconds:.0f} | 8.01 | {PUBLISHED['deep']:.2f} |")
+    lines = [
+        "| network | epochs | squared error | error over rows | seconds | line | published |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines.append(
+        f"| 784-1000-500-250-30, ReLU | {epochs} | {stated(errors)} | {seconds:.0f} | 8.01 | {PUBLISHED['deep']:.2f} |"
+    )
     write("deep", "The deep autoencoder, MNIST", lines)
     model.save(RESULTS.parent.parent / "runs" / "deep_autoencoder") if asked.keep else None
 
@@ -108,7 +115,9 @@ def logistic(asked: argparse.Namespace) -> None:
     model.fit(train, progress=show)
     seconds = time.perf_counter() - begun
     errors = model.reconstruction_error(test)
-    lines = ["| learner | passes | cross-entropy, nats (test) | squared error | error over rows | seconds | published |"]
+    lines = [
+        "| learner | passes | cross-entropy, nats (test) | squared error | error over rows | seconds | published |"
+    ]
     lines += ["|---|---|---|---|---|---|---|"]
     score = model.reconstruction(test).mean
     row = f"| {asked.learner} | {model.fit_.epochs} | {score:.3f} | {stated(errors)} | {seconds:.0f} | {PUBLISHED['logistic']} |"
@@ -158,7 +167,9 @@ def linear_vae(asked: argparse.Namespace) -> None:
     """Line 3: the linear VAE's ELBO beside the closed form."""
     train = unit(mnist()[0])
     begun = time.perf_counter()
-    model = LinearAutoencoder(20, learner="linear-vae", max_epochs=asked.epochs or 40, random_state=asked.seed).fit(train)
+    model = LinearAutoencoder(20, learner="linear-vae", max_epochs=asked.epochs or 40, random_state=asked.seed).fit(
+        train
+    )
     elbo, seconds = model.fit_.history[-1]["bound"], time.perf_counter() - begun
     exact = model.evidence(train, "exact")
     lines = ["| what | nats per image | |", "|---|---|---|"]
