@@ -18,6 +18,7 @@ from latentia import evidence, families
 from latentia.conditional import Conditional
 from latentia.learn import (
     SVI,
+    Adversarial,
     Aggressive,
     AmortizedVI,
     ExactEM,
@@ -36,7 +37,7 @@ from latentia.models import (
     ProbabilisticPCA,
     StandardNormal,
 )
-from latentia.networks import MLP, OneHot
+from latentia.networks import MLP, Critic, OneHot
 from latentia.posteriors import Amortized, Exact, Local
 from latentia.processes import joined
 
@@ -72,6 +73,10 @@ def fit_by(make: Callable[[Any], Any], **options: Any) -> Tensors:
 
 def svi(_: Any) -> SVI:
     return SVI(Local(families.Normal((2,)), n_steps=5), row_steps=2)
+
+
+def game(q: Any) -> Adversarial:
+    return Adversarial(Critic(6, (8,)), posterior=q, judged="means", r1=0.5, average=0.9)
 
 
 def fit_em(model: Any, **options: Any) -> Tensors:
@@ -132,6 +137,7 @@ PROBLEMS: dict[str, Callable[[], Tensors]] = {
         lambda q: Aggressive(q, window=2, max_inner=4, mi_every=1, mi_tolerance=9.0, mi_rows=40), max_steps=20
     ),
     "wake-sleep": lambda: fit_by(WakeSleep),
+    "a game beside the bound": lambda: fit_by(game),
     "reweighted": lambda: fit_by(lambda q: ReweightedWakeSleep(q, n_samples=3, fit="both")),
     "importance resampling": lambda: fit_by(lambda q: MonteCarloEM(q, n_samples=2, n_proposals=6)),
     "hmc": lambda: fit_by(lambda q: MonteCarloEM(q, sampler="hmc", n_samples=2, n_moves=2, n_leapfrog=1), max_steps=4),
