@@ -3,7 +3,7 @@
     python benchmarks/synthetic_text.py                     # five seeds; about twenty minutes on one core
     python benchmarks/synthetic_text.py --seeds 0 --epochs 2 --dry
 
-The text is made here: z in two dimensions from a mixture of four normals (means (+-2, +-2), scale 1); an LSTM with fixed random
+The text is made here: z in two dimensions from a mixture of four normals (means (+-4, +-4), scale 1); an LSTM with fixed random
 weights reads z at every step and draws ten words one after the other from a vocabulary of 50. 16,000 sentences to learn from,
 2,000 for validation, 2,000 for test; the end of a sentence is a token. The same text for every seed: seeds are those of the fit.
 
@@ -49,6 +49,7 @@ class Settings:
     length: int = 10
     n_hidden: int = 20
     span: float = 2.0  # weights of the LSTM are uniform on [-span, span]
+    mean: float = 4.0  # the four normals are at (+-mean, +-mean)
     seed: int = 1234
     sizes: tuple[int, int, int] = (16_000, 2_000, 2_000)
 
@@ -65,7 +66,7 @@ def make_text(settings: Settings = SETTINGS) -> tuple[Sentences, Sentences, Sent
             parameter.uniform_(-settings.span, settings.span)
         network.out.bias[:END] = -torch.inf  # neither the unknown word nor an end: all sentences have the same length
         n = sum(settings.sizes)
-        z = 2.0 * (2.0 * torch.randint(2, (n, 2)) - 1) + torch.randn(n, 2)
+        z = settings.mean * (2.0 * torch.randint(2, (n, 2)) - 1) + torch.randn(n, 2)
         tokens = TokenSequence(network, z, settings.length).sample().long()
     rows = torch.cat([tokens, torch.full((n, 1), END)], 1).tolist()
     first, second = settings.sizes[0], settings.sizes[0] + settings.sizes[1]
@@ -91,7 +92,7 @@ def learner_of(name: str, q: Amortized, asked: argparse.Namespace) -> Learner:
     }
     if name.startswith("plain"):
         return AmortizedVI(q, **options)
-    return Aggressive(q, window=10, max_inner=asked.max_inner, mi_every=asked.mi_every, **options)
+    return Aggressive(q, window=asked.window, max_inner=asked.max_inner, mi_every=asked.mi_every, **options)
 
 
 def run(name: str, text: tuple[Sentences, ...], seed: int, asked: argparse.Namespace) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def main() -> None:
         "--mi-every", type=int, default=25, help="steps of p between two looks at the mutual information"
     )
     parser.add_argument(
-        "--times", type=float, default=3.0, help="steps of aggressive training, in those of plain training"
+        "--times", type=float, default=4.0, help="steps of aggressive training, in those of plain training"
     )
     parser.add_argument("--learners", nargs="+", default=["plain", "aggressive"])
     parser.add_argument("--dry", action="store_true", help="write nothing")
