@@ -360,7 +360,7 @@ def draw_noise(axes: Any, section: list[str]) -> None:
 
 def picture(sections: dict[str, list[str]]) -> None:
     """docs/images/gradients.png, from the numbers of the table."""
-    with plt.rc_context(RC):
+    with plt.rc_context(RC):  # type: ignore[arg-type]
         figure, axes = plt.subplots(1, 3, figsize=(13.5, 3.6), width_ratios=(9, 10, 8), layout="constrained")
         draw_price(axes[0], sections["coins"])
         draw_growth(axes[1], sections["growth"])

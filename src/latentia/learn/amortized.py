@@ -101,9 +101,10 @@ class AmortizedVI(Learner):
         weight = torch.tensor(self.objective.weight_at(0), device=batches.device, dtype=batches.dtype)
         mean_weight = batches.mean_weight
         auxiliaries = self._auxiliaries(model, batches)
-        beside = () if auxiliaries is None else (auxiliaries,)
-        if any(p.requires_grad for module in beside for p in module.parameters()):
-            optimizer.add_param_group({"params": list(beside[0].parameters())})  # not clipped with the others
+        beside: list[nn.Module] = [] if auxiliaries is None else [auxiliaries]
+        learnt = [p for module in beside for p in module.parameters()]
+        if learnt:
+            optimizer.add_param_group({"params": learnt})  # not clipped with the others
 
         def evaluate(batch: Batch, kl_weight: Tensor) -> tuple[Terms, Tensor]:
             terms = self.bound(model, self.posterior, batch, *beside)
