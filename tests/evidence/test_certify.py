@@ -336,6 +336,12 @@ def test_a_model_of_which_nothing_can_be_proven_is_refused() -> None:
         certify(shared.model_, shared.posterior_)
 
 
+def test_rows_of_categories_are_calibrated() -> None:
+    name, model, posterior = next(one for one in testing.shipped() if "categorical" in one[0])
+    found = certify(model, posterior, only=("calibration",), name=name)
+    assert [check.outcome for check in found.checks] == ["noted"], str(found)
+
+
 def test_one_hot_rows_are_summed_over() -> None:
     from latentia.families import family
 

@@ -175,7 +175,8 @@ def simulated(model: Any, n: int, seed: int) -> tuple[Tensor, Tensor]:
     with Stream(seed, device), evaluating(model):
         z = model.prior().sample(torch.Size((1, n)))
         x = model.likelihood(z).sample()
-    return x.squeeze(0), z.squeeze(0)
+    x = x.squeeze(0).to(torch.float64 if like is None else like.dtype)  # draws of categories are integers
+    return x, z.squeeze(0)
 
 
 class _Route:
