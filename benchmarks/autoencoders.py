@@ -151,7 +151,7 @@ def axes(asked: argparse.Namespace) -> None:
     lines += ["|---|---|---|---|---|---|"]
     published = {"uniform-l2": "0.735", "non-uniform-l2": "0.10 after 30,000"}
     published |= dict.fromkeys(("rotation", "deterministic-nested-dropout"), "about 0")
-    for learner, options in AXES.items():
+    for learner, options in ((name, AXES[name]) for name in (asked.only.split(",") if asked.only else AXES)):
         begun = time.perf_counter()
         model = LinearAutoencoder(20, learner=learner, random_state=asked.seed, **options).fit(train)
         axis, subspace = distances(true, model.components_.T)
@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--pretrain", type=int, default=0, help="epochs of each layer (deep)")
     parser.add_argument("--tied", action="store_true", help="tied weights (deep)")
     parser.add_argument("--learner", default="alternating", help="of logistic PCA")
+    parser.add_argument("--only", help="learners of axes, separated by commas")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", action="store_true", help="save the deep autoencoder under runs/")
