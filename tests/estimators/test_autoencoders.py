@@ -172,10 +172,10 @@ def test_the_others_save_and_load(estimator: Any, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*columns are constant")
 def test_pre_trained_layers_begin_where_their_own_autoencoders_ended() -> None:
-    """After no epoch of its own the deep one is better than one that begins at random, and its layers are those learnt."""
+    """In its first epoch the deep one is better than one that begins at random; and it begins the same each time."""
     x = DIGITS / 16
     options = {"hidden": (32, 16), "learning_rate": 0.01, "max_epochs": 1, "batch_size": 50, "validation_fraction": 0}
-    first = [tiny(pretrain_epochs=n, **options).fit(x).history_[0]["bound"] for n in (0, 20)]
+    first = [tiny(pretrain_epochs=n, **options).fit(x).history_[0]["bound"] for n in (0, 5)]
     assert first[1] > first[0] + 0.5
     assert tiny(pretrain_epochs=2, **options).fit(x).transform(x) == pytest.approx(
         tiny(pretrain_epochs=2, **options).fit(x).transform(x)
