@@ -36,7 +36,8 @@ def exact_log_prob(model: Any, batches: Batches, seed: int) -> float | None:
     if not getattr(model, "is_density", True):
         return None
     total = weight = torch.zeros((), dtype=torch.float64, device=batches.device)
-    with evaluating(model), Stream(seed, batches.device):
+    module: Any = model
+    with evaluating(module), Stream(seed, batches.device):
         for batch in batches.in_order():
             total = total + batch.weighted_sum(_log_prob(model, batch).double())
             weight = weight + batch.total_weight().double()
