@@ -86,6 +86,8 @@ def require_density(model: Any) -> None:
             f"{type(model).__name__} has samples and no density (no likelihood p(x|z)), so there is no log p(x). Give it "
             "an observation noise, for instance models.LatentVariableModel with a normal likelihood."
         )
+    if hasattr(model, "no_evidence"):
+        raise AbilityError(model.no_evidence)
     raise AbilityError(
         "This model's likelihood is a reconstruction error (cross-entropy) and no density, so there is no log p(x). "
         "Use likelihood='continuous-bernoulli' or binarize='stochastic' with likelihood='bernoulli'."
