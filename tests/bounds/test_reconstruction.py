@@ -187,3 +187,12 @@ def test_linear_decoders_take_no_levels() -> None:
         LogisticPCA(3, 1, likelihood="normal")
     with pytest.raises(ParameterError, match="ridge"):
         LogisticPCA(3, 1, ridge=0.0)
+
+
+def test_evidence_of_a_decoder_is_refused_by_every_estimator() -> None:
+    from latentia import evidence
+
+    model, q, batch = made()
+    for method in ("elbo", "importance", "exact"):
+        with pytest.raises(AbilityError, match="An autoencoder has no distribution of z"):
+            evidence.estimate(method, model, q, batch.x)
