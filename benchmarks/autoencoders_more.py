@@ -121,7 +121,7 @@ def _spiral_lines(seed: int, epochs: int | None) -> list[str]:
 
 # --- a matrix on a disk ----------------------------------------------------------------------------------------------
 
-COLUMNS, WANTED = 512, 10
+COLUMNS, WANTED = 128, 10
 
 
 def make_matrix(path: Path, n_bytes: int, seed: int) -> None:
