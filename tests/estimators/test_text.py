@@ -108,6 +108,23 @@ def test_interpolation_begins_and_ends_at_the_reconstructions(fitted: TextVAE) -
     assert [walk[0], walk[-1]] == fitted.reconstruct(["the cat sat", "the dog ran"])
 
 
+CURED = {
+    "aggressive": {"learner": "aggressive", "learner_options": {"max_inner": 4, "window": 2, "mi_every": 2}},
+    "free bits": {"free_bits": 0.5, "max_epochs": 30, "learning_rate": 1e-2, "patience": None},
+    "annealing": {"kl_warm_up": 5, "kl_annealing": "cyclical"},
+}
+
+
+@pytest.mark.parametrize("name", CURED)
+def test_learners_and_cures_are_reached(name: str) -> None:
+    model = TextVAE(**{**SMALL, **CURED[name]}).fit(LINES)
+    assert np.isfinite(model.score_samples(LINES[:4], n_samples=2)).all()
+    if name == "free bits":
+        assert model.history_[-1]["kl"] > 0.5  # two units of half a nat each
+    if name == "aggressive":
+        assert "Aggressive training: " in model.fit_.status
+
+
 def test_a_vocabulary_may_be_given(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("the\ncat\nsat\n")
     for given in (["the", "cat", "sat"], str(tmp_path / "words.txt")):

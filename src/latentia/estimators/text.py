@@ -51,7 +51,8 @@ class TextVAE(LatentEstimator):
         n_layers, n_heads: of a transformer.
         dropout: share of the decoder's cells set to zero while learning.
         word_dropout: share of the decoder's input words hidden while learning, so that it must ask z.
-        learner, bound, n_samples, kl_weight, kl_warm_up: see `VAE`.
+        learner, learner_options, bound, n_samples: see `VAE`.
+        kl_weight, kl_warm_up, kl_annealing, kl_cycles, free_bits, free_bits_group, target_rate: see `VAE`.
         max_epochs, max_time, batch_size: how long, seconds at most, sentences per step; batches hold sentences of like lengths.
         optimizer, learning_rate, schedule, gradient_clip, validation_fraction, patience, device, precision, execution,
             warm_start, random_state, verbose: see `VAE`.
@@ -87,10 +88,16 @@ class TextVAE(LatentEstimator):
         dropout: float = 0.0,
         word_dropout: float = 0.0,
         learner: str = "amortized",
+        learner_options: dict[str, Any] | None = None,
         bound: str = "elbo",
         n_samples: int = 1,
         kl_weight: float = 1.0,
         kl_warm_up: int = 0,
+        kl_annealing: str = "linear",
+        kl_cycles: int = 4,
+        free_bits: float = 0.0,
+        free_bits_group: int = 1,
+        target_rate: float | None = None,
         max_epochs: int = 20,
         max_time: float | None = None,
         batch_size: int = 32,
@@ -111,8 +118,11 @@ class TextVAE(LatentEstimator):
         self.max_words, self.min_count, self.max_length = max_words, min_count, max_length
         self.n_embed, self.n_hidden, self.n_layers, self.n_heads = n_embed, n_hidden, n_layers, n_heads
         self.dropout, self.word_dropout = dropout, word_dropout
-        self.learner, self.bound, self.n_samples = learner, bound, n_samples
+        self.learner, self.learner_options = learner, learner_options
+        self.bound, self.n_samples = bound, n_samples
         self.kl_weight, self.kl_warm_up = kl_weight, kl_warm_up
+        self.kl_annealing, self.kl_cycles = kl_annealing, kl_cycles
+        self.free_bits, self.free_bits_group, self.target_rate = free_bits, free_bits_group, target_rate
         self.max_epochs, self.max_time, self.batch_size = max_epochs, max_time, batch_size
         self.optimizer, self.learning_rate, self.schedule = optimizer, learning_rate, schedule
         self.gradient_clip = gradient_clip
