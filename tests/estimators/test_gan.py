@@ -159,7 +159,7 @@ def test_a_vae_learnt_by_a_game_too_reports_its_bound(name: str, tmp_path: Path)
 
 @pytest.mark.filterwarnings("ignore:.*columns are constant")
 def test_options_that_the_game_has_not_are_refused() -> None:
-    with pytest.raises(ParameterError, match="has no option stakes. It has: objective"):
+    with pytest.raises(ParameterError, match=r"has no option stakes\. It has: objective"):
         beside(learner_options={"stakes": 2}).fit(DIGITS)
     with pytest.raises(ParameterError, match="clips no gradient"):
         beside(gradient_clip=1.0).fit(DIGITS)

@@ -11,7 +11,17 @@ from ..learn import Adversarial
 from ..networks import MLP, ConvCritic, ConvGenerator, Critic
 
 NETWORKS = ("mlp", "conv")
-GAME_OPTIONS = ("objective", "game_weight", "judged", "reconstruct", "critic_steps", "pack", "gradient_penalty", "r1", "r2")
+GAME_OPTIONS = (
+    "objective",
+    "game_weight",
+    "judged",
+    "reconstruct",
+    "critic_steps",
+    "pack",
+    "gradient_penalty",
+    "r1",
+    "r2",
+)
 GAME_OPTIONS += ("betas", "critic_learning_rate", "average", "spectral", "channels")
 
 
@@ -66,7 +76,9 @@ def game_beside(
         known = ", ".join(GAME_OPTIONS)
         raise ParameterError(f"learner='adversarial' has no option {', '.join(strange)}. It has: {known}.")
     if shared["gradient_clip"] is not None:
-        raise ParameterError("learner='adversarial' clips no gradient. Leave gradient_clip out; r1=1 keeps the critic tame.")
+        raise ParameterError(
+            "learner='adversarial' clips no gradient. Leave gradient_clip out; r1=1 keeps the critic tame."
+        )
     passed = {key: shared[key] for key in ("bound", "optimizer", "learning_rate", "schedule", "execution")}
     weights = shared["objective"]
     if not (options["judged"] == "codes" and weights.is_bound):
