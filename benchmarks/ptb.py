@@ -108,6 +108,8 @@ def main() -> None:
         progress=lambda p: say(p) if p.epoch_ended or p.step % 100 == 0 else None,
     )
     seconds = time.perf_counter() - begun
+    if fitted.interrupted:
+        raise SystemExit(fitted.status)
     held_out = [row["bound"] for row in fitted.history if row["split"] == "validation"][-1]
     bound = evidence.elbo(model, q, batches(test, 64), n_samples=max(1, asked.samples // 5))
     iw = evidence.importance(model, q, batches(test, 64), n_samples=asked.samples)
