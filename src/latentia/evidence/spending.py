@@ -112,7 +112,9 @@ def _missed(error: float, reached: float, n_samples: int) -> str:
     if not reached < float("inf"):
         return "Warning: the wanted error cannot be reached, for some rows have no mass at any sample."
     needed = n_samples * (reached / error) ** 2
-    cure = f"Allow about {needed:,.0f}, or use a better proposal" if needed < FAR * n_samples else "Use a better proposal"
+    cure = (
+        f"Allow about {needed:,.0f}, or use a better proposal" if needed < FAR * n_samples else "Use a better proposal"
+    )
     return (
         f"Warning: {n_samples} samples per row were not enough for an error of {error:g} nats; it is {reached:.2g}. "
         f"{cure} (refined, or annealed evidence)."
