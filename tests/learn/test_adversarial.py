@@ -18,10 +18,10 @@ from latentia.conditional import Conditional
 from latentia.errors import AbilityError, LatentiaError, NonFiniteError, ParameterError
 from latentia.families import Bernoulli, Normal
 from latentia.learn import Adversarial
-from latentia.learn.averaging import Average
-from latentia.learn.game_diagnosis import diagnose, missed
-from latentia.learn.games import GAMES, packed, told_apart
-from latentia.learn.penalties import Penalties, squared_slope
+from latentia.learn.games.averaging import Average
+from latentia.learn.games.diagnosis import diagnose, missed
+from latentia.learn.games.objectives import GAMES, packed, told_apart
+from latentia.learn.games.penalties import Penalties, squared_slope
 from latentia.models import Generator, LatentVariableModel, StandardNormal, with_noise
 from latentia.networks import MLP, ConvCritic, ConvGenerator, Critic
 from latentia.posteriors import Amortized

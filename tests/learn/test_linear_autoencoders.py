@@ -15,7 +15,7 @@ from latentia.data import open_shards
 from latentia.errors import AbilityError, MemoryLimitError, ParameterError
 from latentia.families import Bernoulli, Normal
 from latentia.learn import Alternating, AmortizedVI, LinearGradient, LinearVAE, PrincipalAxes
-from latentia.learn.lanczos import Lanczos
+from latentia.learn.linear.lanczos import Lanczos
 from latentia.models import Decoder, LinearDecoder, LogisticPCA, ProbabilisticPCA
 from latentia.networks import MLP
 from latentia.posteriors import Amortized, BestPoint, Point

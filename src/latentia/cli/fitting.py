@@ -217,6 +217,8 @@ def _close(
     out_console.print(facts_table(facts))
     infers = f"latentia score {out} {source} · latentia sample {out} -n 5 · latentia encode {out} {source}"
     makes = f"latentia sample {out} -n 5 · latentia quality {out} {source}"
+    if estimator._default_evidence == "reconstruction":
+        infers = f"latentia encode {out} {source} · latentia reconstruct {out} {source}"
     out_console.print(f"Next: {infers if estimator.has_codes else makes}", markup=False)
     return 0
 

@@ -14,11 +14,11 @@ MODELS = {
     "ppca": "ProbabilisticPCA",
     "fa": "FactorAnalysis",
     "gmm": "GaussianMixture",
-    "gan": "GAN",
     "linear-ae": "LinearAutoencoder",
     "logistic-pca": "LogisticPCA",
     "ae": "Autoencoder",
     "dae": "DenoisingAutoencoder",
+    "gan": "GAN",
     "bgmm": "BayesianGaussianMixture",
     "text-vae": "TextVAE",
 }
@@ -209,14 +209,14 @@ def _value(option: Option, value: Any) -> Any:
             return float(value)
         except ValueError:
             return value
-    if option.name == "l2":
-        return _pair(option, value)
     if option.name == "betas":
         try:
             first, second = (float(part) for part in str(value).split(","))
         except ValueError:
             raise ParameterError(f"--betas={value!r} is no pair of numbers. Use two, such as 0.5,0.99.") from None
         return first, second
+    if option.name == "l2":
+        return _pair(option, value)
     if option.name == "patience" and value == 0:
         return None
     return value

@@ -20,6 +20,7 @@ from ..distributions import centre
 from ..errors import ParameterError
 from ..estimate import Estimate
 from ..evidence import Totals
+from ..families.columns import from_columns, moments
 from ..fitted import Fit
 from ..learn import Learner
 from ..models import Model
@@ -128,12 +129,15 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return rows.size
 
     def _moments(self, q: Any) -> tuple[Tensor, Tensor]:
-        return q.mean, q.stddev
+        return moments(q)
 
     # --- numbers out -------------------------------------------------------------------------------------------
 
     def transform(self, X: Any, return_std: bool = False) -> Any:
-        """Posterior means E_q[z|x], `(rows, n_latent)`; with `return_std` also the standard deviations."""
+        """Posterior means E_q[z|x], `(rows, n_latent)`; with `return_std` also the standard deviations.
+
+        A z of another shape is flattened; of categories each one's probability is a column.
+        """
         x, rows = self._seen(X)
         mean, sd = (to_numpy(t, x.dtype) for t in self._posterior(rows))
         return (mean, sd) if return_std else mean
@@ -151,7 +155,8 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return to_numpy(x, z.dtype)
 
     def _decode(self, z: Tensor) -> Tensor:
-        return centre(self.model_.likelihood(z.unsqueeze(0))).squeeze(0)
+        latent = from_columns(z, self.model_.prior()) if hasattr(self.model_, "prior") else z
+        return centre(self.model_.likelihood(latent.unsqueeze(0))).squeeze(0)
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """inverse_transform(transform(X)): each row as the model sees it, user's units."""

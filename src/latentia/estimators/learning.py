@@ -9,7 +9,6 @@ import numpy as np
 
 from ..errors import ParameterError, ProcessError, RunError, UserError
 from ..families.columns import n_columns
-from ..families.columns import n_columns
 from ..fitted import close_failed_run, read_seed
 from ..learn import fit
 from ..processes import current

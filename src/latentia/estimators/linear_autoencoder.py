@@ -12,7 +12,7 @@ from ..data import Shards
 from ..errors import choose
 from ..families import Normal
 from ..learn import Learner, LinearGradient, LinearVAE, PrincipalAxes
-from ..learn.linear_gradient import METHODS
+from ..learn.linear.gradient import METHODS
 from ..models import LinearDecoder, Model, ProbabilisticPCA
 from ..posteriors import Amortized, Point
 from .base import LatentEstimator

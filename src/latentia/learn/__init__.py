@@ -8,13 +8,11 @@ from .base import Info, Learner, State
 from .exact_em import ExactEM
 from .fitting import fit
 from .limits import Limits, Progress
-from .linear_gradient import LinearGradient
-from .linear_vae import LinearVAE
+from .linear import LinearGradient, LinearVAE, PrincipalAxes
 from .loop import Loop
 from .monte_carlo_em import MonteCarloEM
 from .objective import Objective
 from .optimisers import Schedule
-from .principal import PrincipalAxes
 from .reweighted_wake_sleep import ReweightedWakeSleep
 from .semi_amortized import SemiAmortizedVI
 from .svi import SVI

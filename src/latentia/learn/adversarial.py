@@ -13,16 +13,16 @@ from ..families.base import at_least
 from ..posteriors import Absent
 from ..processes import processes_of
 from ..randomness import Stream
-from .averaging import Average
 from .base import Info, Learner, State
-from .game_checks import JUDGED, RECONSTRUCTED, check_players
-from .game_diagnosis import diagnose, missed
-from .games import game
+from .games.averaging import Average
+from .games.checks import JUDGED, RECONSTRUCTED, check_players
+from .games.diagnosis import diagnose, missed
+from .games.objectives import game
+from .games.penalties import Penalties
+from .games.players import Players, samples, whole_packs
 from .gradient import EXECUTIONS, GradientStep
 from .objective import Objective
 from .optimisers import MakeOptimizer, Schedule, load_optimizer, make_optimizer, optimizer_tensors, set_rate
-from .penalties import Penalties
-from .players import Players, samples, whole_packs
 
 PLAYERS = ("critic", "generator")
 SHOWN = 64  # samples kept at some epochs, to be looked at

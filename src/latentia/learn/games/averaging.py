@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ..errors import ParameterError
+from ...errors import ParameterError
 
 
 class Average:

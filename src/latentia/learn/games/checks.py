@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..bounds.base import enumerable
-from ..bounds.evaluate import evaluating
-from ..errors import AbilityError, ParameterError
-from ..randomness import Stream
+from ...bounds.base import enumerable
+from ...bounds.evaluate import evaluating
+from ...errors import AbilityError, ParameterError
+from ...randomness import Stream
 
 JUDGED = ("samples", "means", "codes")
 RECONSTRUCTED = ("data", "features")

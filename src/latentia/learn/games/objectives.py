@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from ..errors import choose
+from ...errors import choose
 
 Scored = Callable[[Tensor, Tensor], Tensor]
 

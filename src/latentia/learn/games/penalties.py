@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import grad
 
-from ..families.base import at_least
+from ...families.base import at_least
 
 Critic = Callable[[Tensor], Tensor]
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ..batch import Batch
-from ..bounds import Bound, Terms
-from ..distributions import centre, draw
-from ..errors import AbilityError
-from ..randomness import PartNoise, current_part
-from .games import Game, packed, told_apart
-from .objective import Objective
+from ...batch import Batch
+from ...bounds import Bound, Terms
+from ...distributions import centre, draw
+from ...errors import AbilityError
+from ...randomness import PartNoise, current_part
+from ..objective import Objective
+from .objectives import Game, packed, told_apart
 from .penalties import Penalties
 
 PAIRED = 256  # packs of each whose scores are compared pair by pair

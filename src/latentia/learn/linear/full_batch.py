@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..batch import Batches
-from ..errors import AbilityError
-from ..models.gaussian import moments
-from ..processes import processes_of, whole_of
-from .base import Info, Learner, State
-from .optimisers import load_optimizer, optimizer_tensors
+from ...batch import Batches
+from ...errors import AbilityError
+from ...models.gaussian import moments
+from ...processes import processes_of, whole_of
+from ..base import Info, Learner, State
+from ..optimisers import load_optimizer, optimizer_tensors
 
 MAX_COLUMNS = 4096  # of the covariance that is kept
 START = 0.01  # standard deviation of the first weights

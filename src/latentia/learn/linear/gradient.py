@@ -5,13 +5,13 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from ..batch import Batches
-from ..bounds import Reconstruction
-from ..errors import AbilityError, ParameterError, choose
-from ..models import LinearDecoder
-from .base import Info, State
+from ...batch import Batches
+from ...bounds import Reconstruction
+from ...errors import AbilityError, ParameterError, choose
+from ...models import LinearDecoder
+from ..base import Info, State
+from ..optimisers import make_optimizer
 from .full_batch import START, FullBatch, check_columns
-from .optimisers import make_optimizer
 from .principal import linear_info
 
 METHODS = ("plain", "uniform-l2", "non-uniform-l2", "nested-dropout", "deterministic-nested-dropout", "rotation")

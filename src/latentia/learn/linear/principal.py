@@ -5,13 +5,13 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from ..batch import Batches
-from ..bounds import Reconstruction
-from ..errors import AbilityError, MemoryLimitError, ParameterError, choose
-from ..models import LinearDecoder
-from ..models.gaussian import moments, row_weights, sign_fixed
-from ..processes import processes_of, whole_of
-from .base import Info, Learner, State
+from ...batch import Batches
+from ...bounds import Reconstruction
+from ...errors import AbilityError, MemoryLimitError, ParameterError, choose
+from ...models import LinearDecoder
+from ...models.gaussian import moments, row_weights, sign_fixed
+from ...processes import processes_of, whole_of
+from ..base import Info, Learner, State
 from .lanczos import Lanczos
 
 SOLVERS = ("auto", "svd", "covariance", "randomised")

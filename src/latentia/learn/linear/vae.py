@@ -6,13 +6,13 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from ..batch import Batches
-from ..bounds import Elbo
-from ..errors import AbilityError
-from ..models import ProbabilisticPCA
-from .base import Info, State
+from ...batch import Batches
+from ...bounds import Elbo
+from ...errors import AbilityError
+from ...models import ProbabilisticPCA
+from ..base import Info, State
+from ..optimisers import make_optimizer
 from .full_batch import START, FullBatch, check_columns
-from .optimisers import make_optimizer
 
 
 @final

@@ -1,0 +1,1 @@
+"""What an adversarial learner is made of: the games, the players, penalties, averaging, and what went wrong."""
