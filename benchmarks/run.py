@@ -16,7 +16,14 @@ QUICK = (
     "speed/memory.py",
     "speed/processes.py",
 )
-LONG = ("speed/quality.py", "larger_than_memory.py", "static_mnist.py", "binary_latents.py", "vamp_prior.py", "learners.py")
+LONG = (
+    "speed/quality.py",
+    "larger_than_memory.py",
+    "static_mnist.py",
+    "binary_latents.py",
+    "vamp_prior.py",
+    "learners.py",
+)
 
 
 def main() -> None:

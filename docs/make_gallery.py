@@ -11,8 +11,8 @@ PAGE = Path(__file__).parent / "gallery.md"
 
 
 def commands(text: str) -> list[list[str]]:
-    """Arguments of each `latentia` line in the page's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    """Arguments of each `latentia` line in the page's blocks."""
+    blocks = re.findall(r"```text\n(.*?)```", text, flags=re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("latentia ")]
     return [shlex.split(line)[1:] for line in lines]
 

@@ -86,6 +86,7 @@ def test_mistakes_get_a_sentence(name: str, run: Path, table: Path, capsys: Any)
     assert "Traceback" not in said
 
 
+@pytest.mark.filterwarnings("ignore:3 of 64 columns are constant")
 def test_compare_sets_samples_side_by_side(tmp_path: Path, capsys: Any) -> None:
     quick = ["--n-latent", "2", "--hidden", "8", "--max-epochs", "1", "--device", "cpu", "--no-report"]
     runs = [str(tmp_path / name) for name in ("vae", "gan", "both")]

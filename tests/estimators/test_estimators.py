@@ -47,7 +47,11 @@ def test_conformance(estimator: Any, check: Any) -> None:
 def test_only_a_stochastic_learner_may_fail_and_only_one_check() -> None:
     kinds = {name.replace("weights", "weight") for table in EXPECTED_FAILED_CHECKS.values() for name in table}
     assert kinds == {"check_sample_weight_equivalence_on_dense_data"}
-    assert {name for name, table in EXPECTED_FAILED_CHECKS.items() if table} == {"Autoencoder", "DenoisingAutoencoder", "VAE"}
+    assert {name for name, table in EXPECTED_FAILED_CHECKS.items() if table} == {
+        "Autoencoder",
+        "DenoisingAutoencoder",
+        "VAE",
+    }
 
 
 def tiny(**options: Any) -> VAE:

@@ -9,7 +9,7 @@ import scipy.stats as st
 import torch
 from families_made import CASES, array, quantile_nodes
 from torch import Tensor
-from torch.distributions import Independent
+from torch.distributions import Bernoulli, Independent
 
 from latentia.distributions import VonMisesFisher, kl
 from latentia.errors import UserError
@@ -139,3 +139,17 @@ def test_infinite_where_an_end_sticks_out() -> None:
         wide, narrow = family(torch.tensor([[[0.0], [0.5]]])), family(torch.tensor([[[0.0], [0.0]]]))
         assert torch.isinf(kl(wide, narrow)).all()
         assert torch.isfinite(kl(narrow, wide)).all()
+
+
+def test_coins_of_a_prior_that_has_rounded_to_one_keep_a_finite_divergence() -> None:
+    """Against double precision, where the probabilities have not rounded yet; and its gradient by q."""
+    a = torch.tensor([-40.0, -3.0, 0.0, 2.0, 40.0], requires_grad=True)
+    b = torch.tensor([20.0, 18.0, -19.0, 25.0, -30.0])
+    found = kl(Independent(Bernoulli(logits=a), 1), Independent(Bernoulli(logits=b), 1))
+    q, p = torch.sigmoid(a.double()), torch.sigmoid(b.double())
+    want = q * (torch.log(q) - torch.log(p)) + torch.sigmoid(-a.double()) * (
+        torch.log(torch.sigmoid(-a.double())) - torch.log(torch.sigmoid(-b.double()))
+    )
+    assert found.item() == pytest.approx(want.sum().item(), rel=1e-6)
+    (gradient,) = torch.autograd.grad(found, a)
+    assert torch.isfinite(gradient).all()

@@ -131,7 +131,9 @@ def test_bidirectional_encloses_and_the_gap_is_small() -> None:
     x, _ = simulated(problem.model, 30, 0)
     truth = quadrature(problem, x)
     assert deviations(bracket.lower, truth)[believable(bracket.lower)].max() < 6
-    assert deviations(bracket.upper, truth)[believable(bracket.upper)].max() < 6
+    above = bracket.upper.values.numpy() - truth  # the chains of a row begin at one z, so the rows tell the error
+    assert above.mean() > -5 * above.std() / np.sqrt(len(above))
+    assert above.mean() < 0.1
 
 
 def quadrature(problem: Problem, x: Tensor) -> np.ndarray:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from ..errors import ProcessError, UserError
+from . import app_fitting, app_judging, app_using  # noqa: F401  # they put their commands on the application
 from .app import app
 
 SHARED = ("fit", "resume", "score", "encode")  # commands that several processes share

@@ -86,7 +86,11 @@ OPTIONS = (
         "amortized, svi, semi-amortized, aggressive, wake-sleep, reweighted-wake-sleep, monte-carlo-em, exact-em, "
         "variational-em, adversarial; closed-form.",
     ),
-    Option("learner_options", str, "The learner's own, such as max_inner=50,window=10; a wrong name is told the right ones."),
+    Option(
+        "learner_options",
+        str,
+        "The learner's own, such as max_inner=50,window=10; a wrong name is told the right ones.",
+    ),
     Option("bound", str, "elbo, importance-weighted or renyi: what is ascended."),
     Option("alpha", float, "Order of the Renyi bound."),
     Option(
@@ -118,7 +122,11 @@ OPTIONS = (
     Option("start", str, "k-means or random."),
     Option("n_init", int, "Starts of EM, of which the best is kept."),
     Option("tied", bool, "The decoder has the encoder's weights, transposed (ae, dae)."),
-    Option("pretrain_epochs", int, "Epochs in which each layer is first learnt as an autoencoder of the one below (ae, dae)."),
+    Option(
+        "pretrain_epochs",
+        int,
+        "Epochs in which each layer is first learnt as an autoencoder of the one below (ae, dae).",
+    ),
     Option("sparsity", float, "Penalty on the size of codes (ae, dae)."),
     Option("contraction", float, "Penalty on the slope of codes (ae, dae)."),
     Option("corruption", str, "gaussian, masking, salt-and-pepper: what a dae undoes."),

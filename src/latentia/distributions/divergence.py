@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal, kl_divergence
+from torch.distributions import Bernoulli, Distribution, Independent, Normal, kl_divergence
+from torch.nn.functional import softplus
 
 
 class StandardNormal(Normal):
@@ -32,11 +33,20 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
         cells, base, prior = q.reinterpreted_batch_ndims, q.base_dist, p.base_dist
         if type(base) is Normal and isinstance(prior, StandardNormal) and cells == p.reinterpreted_batch_ndims:
             return _NormalToStandard.apply(base.loc.flatten(-cells), base.scale.flatten(-cells))  # type: ignore[no-any-return]
+        if isinstance(base, Bernoulli) and isinstance(prior, Bernoulli) and cells == p.reinterpreted_batch_ndims:
+            return _coins(base.logits, prior.logits).flatten(-cells).sum(-1)
     if q.batch_shape != p.batch_shape:  # some of torch's closed forms do not broadcast
         shape = torch.broadcast_shapes(q.batch_shape, p.batch_shape)
         q = q if q.batch_shape == shape else q.expand(shape)
         p = p if p.batch_shape == shape else p.expand(shape)
     return kl_divergence(q, p)
+
+
+def _coins(a: Tensor, b: Tensor) -> Tensor:
+    """sigmoid(a) (a - b) + softplus(b) - softplus(a), which is finite for all finite logits; by probabilities it is
+    infinite as soon as that of p rounds to 0 or 1, which a learnt prior of coins comes to.
+    """
+    return torch.sigmoid(a) * (a - b) + softplus(b) - softplus(a)
 
 
 class _NormalToStandard(torch.autograd.Function):

@@ -168,7 +168,10 @@ class VAE(LatentEstimator):
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
         refuse_sharing(self)
-        latent, family = with_committed_rate(self, make_latent(self)), plan.family(n_features, self.noise, max(1, self.n_categories_))
+        latent, family = (
+            with_committed_rate(self, make_latent(self)),
+            plan.family(n_features, self.noise, max(1, self.n_categories_)),
+        )
         sizes = latent.family.n_outputs, latent.n_in, family.n_outputs
         encoder, decoder = networks_of_sizes(self, n_features, *sizes)
         encoder = with_normalised_mean(self, encoder)

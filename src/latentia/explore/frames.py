@@ -32,7 +32,7 @@ def animate(frames: Sequence[np.ndarray], path: str | Path, seconds: float = 0.2
         )
     pictures = [Image.fromarray(f) for f in frames]
     durations = [round(1000 * seconds)] * (len(frames) - 1) + [round(1000 * hold)]
-    options = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
+    options = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0, "quality": 60}
     kind = target.suffix[1:].upper()
     write_whole(target, lambda temporary: pictures[0].save(temporary, format=kind, **options))
     return target

@@ -56,7 +56,7 @@ def moments(shown: Mapping[int, np.ndarray], most: int = MOMENTS) -> list[int]:
     """The epochs to show: the last, and as many before it as there is room for, spread evenly.
 
     >>> moments({0: 0, 1: 0, 2: 0, 4: 0, 8: 0, 10: 0}, 3)
-    [0, 4, 10]
+    [0, 2, 10]
     """
     epochs = sorted(shown)
     if len(epochs) <= most:

@@ -19,7 +19,7 @@ class Watch:
     Arguments:
         estimator: the one that is being fitted.
         X: rows to map, user's units.
-        every: epochs between two looks; the first ones are looked at one by one.
+        every: epochs between two looks; before the first of them epochs 1, 2, 4, 8, ... are looked at.
         n_draws: draws of z from the prior, the same ones each time.
 
     After the fit: `epochs`, a list; `means`, posterior means `(rows, units)` of each; `draws`, E[x|z] in the user's units
@@ -31,7 +31,7 @@ class Watch:
     >>> watch = Watch(model, x[:10])
     >>> _ = model.fit(x, callbacks=[watch])
     >>> watch.epochs, watch.means[0].shape, watch.draws[0].shape
-    ([1, 2, 3], (10, 2), (16, 5))
+    ([1, 2], (10, 2), (16, 5))
     """
 
     def __init__(self, estimator: Any, X: Any, every: int = 5, n_draws: int = 16) -> None:
@@ -44,7 +44,8 @@ class Watch:
 
     def __call__(self, loop: Any) -> None:
         epoch = len({row["epoch"] for row in loop.history})
-        if epoch > self.every and epoch % self.every:
+        early = epoch < self.every and epoch & (epoch - 1) == 0
+        if not early and epoch % self.every:
             return
         model, posterior = loop.model, loop.posterior
         like = next(p for module in (model, posterior) for p in module.parameters())

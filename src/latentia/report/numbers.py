@@ -61,7 +61,9 @@ def _error(view: View, part: Part) -> str:
 def _affordable(view: View, part: Part, exact: bool) -> Part:
     """As many rows as the dearest estimate can afford; the same for all, so that bounds of the same rows compare."""
     draws = 1 if exact else max(N_SAMPLES.values())
-    return part.take(min(MAX_ROWS, max(200, MAX_CELLS // (draws * max(1, view.estimator._work(part.x[:1]))))), view.seed)
+    return part.take(
+        min(MAX_ROWS, max(200, MAX_CELLS // (draws * max(1, view.estimator._work(part.x[:1]))))), view.seed
+    )
 
 
 def _estimate(view: View, part: Part, method: str) -> Estimate:
