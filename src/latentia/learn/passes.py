@@ -91,7 +91,7 @@ class Passes(Learner, ABC):
         status, moved = self._status(numbers["iteration"], rise), self._moved(model)
         if numbers["best"] is None or climbed(info) > numbers["best"]["value"]:
             numbers["best"] = {"value": climbed(info), "start": numbers["start"] + 1, "status": status}
-            numbers["best"] |= {"bound": info.bound.item()}
+            numbers["best"] |= {"bound": _bound(info).item()}
             numbers["best"] |= {"parts": {name: part.item() for name, part in info.parts.items()}}
             best.update({name: value.detach().clone() for name, value in moved.state_dict().items()})
         numbers.update(start=numbers["start"] + 1, iteration=0, previous=None)
@@ -101,8 +101,8 @@ class Passes(Learner, ABC):
         moved.load_state_dict(best)
         best.clear()
         chosen = f" Start {kept['start']} of {self.n_starts} was the best." if self.n_starts > 1 else ""
-        bound = info.bound.new_tensor([kept["bound"]])
-        parts = {name: info.bound.new_tensor([value]) for name, value in kept["parts"].items()}
+        bound = _bound(info).new_tensor([kept["bound"]])
+        parts = {name: _bound(info).new_tensor([value]) for name, value in kept["parts"].items()}
         return Info(bound, parts, info.weight, None, info.rows, True, kept["status"] + chosen)
 
     def _status(self, iteration: int, rise: float | None) -> str:
@@ -112,9 +112,14 @@ class Passes(Learner, ABC):
         return f"Stopped after max_iter={self.max_iter} passes{last}. Raise max_iter, or tol."
 
 
+def _bound(info: Info) -> Tensor:
+    assert info.bound is not None  # a pass always has one
+    return info.bound
+
+
 def climbed(info: Info) -> float:
     """What never falls, nats per row."""
-    return (info.bound + info.parts.get("penalty", 0.0)).item()
+    return (_bound(info) + info.parts.get("penalty", 0.0)).item()
 
 
 def counted_once(weight: Tensor, batches: Batches) -> Tensor:
