@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from latentia import DenoisingAutoencoder
-from latentia.explore import Field, animate, vector_field
+from latentia.explore import Field, animate, vector_field, walk
 from latentia.explore.field_plots import field_chart
 from latentia.explore.style import MODEL, figure, png, quiet, styled
 
@@ -53,13 +53,14 @@ def main() -> None:
         32, noise_scale=SCALE, max_epochs=400, validation_fraction=0, device="cpu", random_state=0, **options
     ).fit(x)
     field = vector_field(lambda y: SCALE**2 * model.score_field(y), x, n=26)
-    walks = model.walk(np.random.default_rng(1).uniform(-0.55, 0.55, (12, 2)), n_steps=25)
+    move = lambda y: model.denoise(y) - y  # noqa: E731
+    walks = walk(move, np.random.default_rng(1).uniform(-0.55, 0.55, (12, 2)), n_steps=25)
     length = np.linalg.norm(field.vectors, axis=1, keepdims=True)
     shown = 0.1 * field.vectors / np.sqrt(np.maximum(length, 1e-9))
     few = Field(field.points, shown, field.rows[:1500], field.axes)
     picture = Image.open(BytesIO(png(field_chart(few, walks)))).convert("RGB").quantize(64)
     picture.save(HERE / "score_spiral.png", optimize=True)
-    crowd = model.walk(np.random.default_rng(2).uniform(-0.68, 0.68, (200, 2)), n_steps=16)
+    crowd = walk(move, np.random.default_rng(2).uniform(-0.68, 0.68, (200, 2)), n_steps=16)
     animate([frame(x[:1500], step, 0.7) for step in crowd], HERE / "score_walk.webp", seconds=0.12)
 
 

@@ -149,17 +149,6 @@ class DenoisingAutoencoder(Autoencoder):
         """r(X): for squared error the expected clean row, user's units, `(rows, columns)`."""
         return self.reconstruct(X)
 
-    def walk(self, X: Any, n_steps: int = 30, step: float = 1.0) -> np.ndarray:
-        """Rows that follow the score: x_t+1 = x_t + step noise_scale^2 score(x_t), `(n_steps + 1, rows, columns)`.
-
-        With step 1 each step is one denoising; far from the data it comes closer, and ends where r(x) = x.
-        """
-        rows = np.asarray(X, dtype=np.float64)
-        path = [rows.reshape(len(rows), -1)]
-        for _ in range(int(n_steps)):
-            path.append(path[-1] + step * self.noise_scale_**2 * self.score_field(path[-1]))
-        return np.stack(path)
-
     def score_field(self, X: Any) -> np.ndarray:
         """(r(x) - x) / noise_scale^2, an estimate of the gradient of log p_s at each row, `(rows, columns)`.
 
