@@ -126,7 +126,45 @@ class Batches(ABC):
         self.seek(position)
 
 
-class TensorBatches(Batches):
+class DealtBatches(Batches):
+    """Rows in memory, dealt out by an order of their own for every epoch; where they are held is left open."""
+
+    weight: Tensor | None
+
+    @property
+    def mean_weight(self) -> float:
+        return 1.0 if self.weight is None else float(self.weight.mean(dtype=torch.float64))
+
+    def weights(self) -> Tensor | None:
+        return self.weight
+
+    def __next__(self) -> Batch:
+        rows = self._epoch_order()[self.row : self.row + self.batch_size]
+        self.row += self.batch_size
+        if self.row >= self.n_rows:
+            self.epoch, self.row = self.epoch + 1, 0
+        return self._take(rows)
+
+    def one_pass(self) -> Iterator[Batch]:
+        for start in range(0, self.n_rows, self.batch_size):
+            stop = min(start + self.batch_size, self.n_rows)
+            yield self._slice(start, stop)
+        self.epoch, self.row = self.epoch + 1, 0
+
+    @abstractmethod
+    def _epoch_order(self) -> Any:
+        """Numbers of all rows, in the order of this epoch."""
+
+    @abstractmethod
+    def _take(self, rows: Any) -> Batch:
+        """The batch of the rows of these numbers."""
+
+    @abstractmethod
+    def _slice(self, start: int, stop: int) -> Batch:
+        """The batch of rows that follow one another."""
+
+
+class TensorBatches(DealtBatches):
     """Rows held as one tensor on one device.
 
     Arguments:
@@ -165,26 +203,6 @@ class TensorBatches(Batches):
         self.epoch, self.row = 0, 0
         self._order: Tensor | None = None
         self._order_epoch = -1
-
-    @property
-    def mean_weight(self) -> float:
-        return 1.0 if self.weight is None else float(self.weight.mean(dtype=torch.float64))
-
-    def weights(self) -> Tensor | None:
-        return self.weight
-
-    def __next__(self) -> Batch:
-        rows = self._epoch_order()[self.row : self.row + self.batch_size]
-        self.row += self.batch_size
-        if self.row >= self.n_rows:
-            self.epoch, self.row = self.epoch + 1, 0
-        return self._take(rows)
-
-    def one_pass(self) -> Iterator[Batch]:
-        for start in range(0, self.n_rows, self.batch_size):
-            stop = min(start + self.batch_size, self.n_rows)
-            yield self._slice(start, stop)
-        self.epoch, self.row = self.epoch + 1, 0
 
     def _epoch_order(self) -> Tensor:
         if self._order is None or self._order_epoch != self.epoch:

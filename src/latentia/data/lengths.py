@@ -1,19 +1,18 @@
 """Minibatches of sentences that are about as long as one another, so that little of a batch is padding."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.batch import Batch, Batches
-from latentia.errors import DataError
-
+from ..batch import Batch, DealtBatches
+from ..errors import DataError
 from .text import Sentences
 
 
-class LengthBatches(Batches):
+class LengthBatches(DealtBatches):
     """Sentences dealt out in batches of like lengths, each as wide as its longest.
 
     In each epoch the rows are shuffled, sorted by length (those of one length stay shuffled) and cut into batches, which
@@ -53,25 +52,6 @@ class LengthBatches(Batches):
         self.noise_seed = noise_seed
         self._order, self._order_epoch = np.arange(0), -1
 
-    @property
-    def mean_weight(self) -> float:
-        return 1.0 if self.weight is None else float(self.weight.mean(dtype=torch.float64))
-
-    def weights(self) -> Tensor | None:
-        return self.weight
-
-    def __next__(self) -> Batch:
-        rows = self._epoch_order()[self.row : self.row + self.batch_size]
-        self.row += self.batch_size
-        if self.row >= self.n_rows:
-            self.epoch, self.row = self.epoch + 1, 0
-        return self._take(rows)
-
-    def one_pass(self) -> Iterator[Batch]:
-        for start in range(0, self.n_rows, self.batch_size):
-            yield self._take(np.arange(start, min(start + self.batch_size, self.n_rows)))
-        self.epoch, self.row = self.epoch + 1, 0
-
     def _epoch_order(self) -> np.ndarray:
         if self._order_epoch != self.epoch:
             self._order, self._order_epoch = self._deal(np.random.default_rng((self.seed, self.epoch))), self.epoch
@@ -83,6 +63,9 @@ class LengthBatches(Batches):
         rest, rows = rows[full:], rows[:full]
         rows = rows[np.argsort(self.sentences.lengths[rows], kind="stable")].reshape(-1, size)
         return np.concatenate([random.permutation(rows).reshape(-1), rest])
+
+    def _slice(self, start: int, stop: int) -> Batch:
+        return self._take(np.arange(start, stop))
 
     def _take(self, rows: np.ndarray) -> Batch:
         x = torch.from_numpy(self.sentences.padded(rows)).to(device=self.device, dtype=self.dtype)

@@ -79,7 +79,7 @@ class Flat(Distribution):
     def icdf(self, value: Tensor) -> Tensor:
         """Quantiles of the codes, unit by unit, `(..., *event)`, for shares `(..., 1)`."""
         if self.grid is None or not bool(self.grid.any()):
-            raise NotImplementedError
+            raise NotImplementedError  # torch's word for no quantiles: a fit has not filled the grid yet
         place = value.to(self.grid.dtype).clamp(0, 1) * (len(self.grid) - 1)
         low = place.floor().long().clamp_max(len(self.grid) - 2)
         below, above = self.grid[low[..., 0]], self.grid[low[..., 0] + 1]
