@@ -1,7 +1,8 @@
 """Loss and gradient of one minibatch: step by step in Python, or by a program that was recorded from it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from ..errors import ParameterError, choose
 from ..processes import ALONE, Processes
 from ..randomness import part_noise
 from .program import Program, compiled, copied, is_plain, record, signature
-from .update import NotFinite, Update
+from .rehearsal import Kept, quicker
+from .update import Update
 
 EXECUTIONS = ("auto", "eager", "recorded", "compiled")
 RECORD_AFTER = 200  # steps: recording costs about as much as it saves in 300
@@ -143,7 +145,7 @@ class GradientStep:
         """One eager step, and a program that was seen to give its bits."""
         moving = [p for p in self._parameters() if p.requires_grad]
         arguments = [*_columns(batch), *tensors]
-        state = _State(self.modules, batch.x.device)
+        state = Kept(self.modules, batch.x.device)
         try:
             program = (compiled if self.execution == "compiled" else record)(self._flat(batch, moving), arguments)
             state.restore()
@@ -162,7 +164,9 @@ class GradientStep:
             self.execution = "eager"
             return terms, loss
         self._module, self._shape, self._moving = program, _shape(batch), moving
-        self.program = program.forward if isinstance(program, GraphModule) else program
+        self.program = program
+        if isinstance(program, GraphModule):
+            self.program = program.forward if self.optimizer else quicker(program, arguments, self.modules)
         self._names, self._signature = tuple(terms.parts), self._now()
         return terms, loss
 
@@ -192,10 +196,9 @@ class GradientStep:
         assert self.program is not None
         assert self._update is not None
         self._update.follow()
-        try:
-            with torch.no_grad():
-                loss, value, *rest = self.program(*_columns(batch), *tensors)
-        except NotFinite:
+        with torch.no_grad():
+            loss, value, *rest = self.program(*_columns(batch), *tensors)
+        if loss.device.type == "cpu" and not isfinite(float(loss)):  # elsewhere asking would wait for the device
             return self._eager(batch, tensors)
         self.updated = True
         return Terms(value, value, dict(zip(self._names, rest))), loss
@@ -205,46 +208,28 @@ class GradientStep:
         optimizer, self.optimizer = self.optimizer, None
         assert optimizer is not None
         reached = [p for p in self._moving if p.grad is not None]
+        arguments = [*_columns(batch), *tensors]
         if not Update.fits(optimizer, reached) or len(reached) < len(self._moving):
+            self.program = quicker(self._module, arguments, self.modules)
             return self._replay(batch, tensors)
         update, module = Update(optimizer, reached), copied(self._module)
         update.join(module)
-        state = _State(self.modules, batch.x.device, update.tensors())
-        try:
-            with torch.no_grad():
-                module(*_columns(batch), *tensors)
-        except NotFinite:
-            return self._replay(batch, tensors)
+        state = Kept(self.modules, batch.x.device, update.tensors())
+        with torch.no_grad():
+            module(*arguments)
         seen = [tensor.clone() for tensor in update.tensors()]
         state.restore()
         terms, loss = self._replay(batch, tensors)
+        if not isfinite(float(loss)):
+            return terms, loss
         optimizer.step()
         self.updated = True
         if _same(seen, update.tensors()):
-            self.program, self._update = module.forward, update
+            self.program, self._update = quicker(module, arguments, self.modules, update.tensors()), update
             self._signature = self._now()
             for parameter in reached:
                 parameter.grad = None
         return terms, loss
-
-
-class _State:
-    """Buffers, further tensors and random state, to go back to after a rehearsal."""
-
-    def __init__(self, modules: tuple[nn.Module, ...], device: torch.device, more: Sequence[Tensor] = ()) -> None:
-        self.device = device
-        buffers = [b for module in modules for b in module.buffers()]
-        self.buffers = [(tensor, tensor.clone()) for tensor in (*buffers, *more)]
-        self.random = torch.get_rng_state()
-        self.cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-    def restore(self) -> None:
-        with torch.no_grad():
-            for buffer, kept in self.buffers:
-                buffer.copy_(kept)
-        torch.set_rng_state(self.random)
-        if self.cuda is not None:
-            torch.cuda.set_rng_state(self.cuda, self.device)
 
 
 def _columns(batch: Batch) -> list[Tensor]:

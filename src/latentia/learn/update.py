@@ -1,7 +1,6 @@
 """The optimiser's update inside a recorded program: each parameter's right after its gradient, while both are warm."""
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import torch
@@ -11,18 +10,16 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from .program import readers
 
-_UPDATES = {Adam: torch.ops.aten._fused_adam_.tensor_lr, AdamW: torch.ops.aten._fused_adamw_.tensor_lr}
+_ATEN = torch.ops.aten
+_UPDATES = {Adam: _ATEN._fused_adam_.tensor_lr, AdamW: _ATEN._fused_adamw_.tensor_lr}
 _STATE = ("exp_avg", "exp_avg_sq", "step")
-
-
-class NotFinite(Exception):
-    """The loss inside a program is not finite; nothing was updated."""
 
 
 class Update:
     """torch's fused Adam or AdamW with one group of parameters, as operations of a program.
 
-    The arithmetic, and so every bit, is the optimiser's own; its state stays where the optimiser keeps it.
+    The arithmetic, and so every bit, is the optimiser's own; its state stays where the optimiser keeps it. Where the loss
+    is not finite nothing is updated, which the kernel sees to without asking the device.
 
     Arguments:
         optimizer: whose update; `fits` says whether it is one that can be written into a program.
@@ -80,34 +77,33 @@ class Update:
             for parameter, gradient in zip(self.parameters, gradients)
         ]
         module.register_buffer("update_rate", self.rate, persistent=False)
+        with graph.inserting_before(kept[0].next):
+            finite = graph.call_function(_ATEN.isfinite.default, (kept[0],))
+            counted = graph.call_function(_ATEN._to_copy.default, (finite,), {"dtype": torch.float32})
+            refused = graph.call_function(_ATEN.rsub.Scalar, (counted, 1))
         for i, (gradient, end) in enumerate(zip(gradients, ends)):
             with graph.inserting_before(end.next):
-                self._write(module, i, gradient)
-        if self.device.type == "cpu":  # elsewhere asking would wait for the device
-            with graph.inserting_before(kept[0].next):
-                graph.call_function(_check, (kept[0],))
+                self._write(module, i, gradient, counted, refused)
         output.args = (kept,)
         graph.lint()
         module.recompile()
 
-    def _write(self, module: GraphModule, i: int, gradient: Node) -> None:
+    def _write(self, module: GraphModule, i: int, gradient: Node, counted: Node, refused: Node) -> None:
         parameter = self.parameters[i]
         held = {"parameter": parameter.detach(), **{name: self.optimizer.state[parameter][name] for name in _STATE}}
         nodes = {}
         for name, tensor in held.items():
             module.register_buffer(f"update_{i}_{name}", tensor, persistent=False)
             nodes[name] = module.graph.get_attr(f"update_{i}_{name}")
-        module.graph.call_function(torch.ops.aten.add_.Tensor, (nodes["step"], 1))
+        module.graph.call_function(_ATEN.add_.Tensor, (nodes["step"], counted))
         tensors = (nodes["parameter"], gradient, nodes["exp_avg"], nodes["exp_avg_sq"], None, nodes["step"])
         settings = {name: self.group[name] for name in ("weight_decay", "eps", "amsgrad", "maximize")}
-        settings |= dict(zip(("beta1", "beta2"), self.group["betas"])) | {"lr": module.graph.get_attr("update_rate")}
+        settings |= dict(zip(("beta1", "beta2"), self.group["betas"])) | {
+            "lr": module.graph.get_attr("update_rate"),
+            "found_inf": refused,
+        }
         lists = tuple([] if tensor is None else [tensor] for tensor in tensors)
         module.graph.call_function(_UPDATES[type(self.optimizer)], lists, settings)
-
-
-def _check(loss: Tensor) -> None:
-    if not isfinite(float(loss)):
-        raise NotFinite
 
 
 def _readers(module: GraphModule, parameter: nn.Parameter) -> list[Node]:

@@ -1,0 +1,81 @@
+"""Programs tried out before they are used: run, compared by bits, and everything put back as it was."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from .program import Program
+
+RUNS = 2  # torch's interpreter settles on its final form in its second run
+
+
+class Kept:
+    """Buffers, further tensors and random state, to go back to after a rehearsal."""
+
+    def __init__(self, modules: Sequence[nn.Module], device: torch.device, more: Sequence[Tensor] = ()) -> None:
+        self.device = device
+        buffers = [b for module in modules for b in module.buffers()]
+        self.buffers = [(tensor, tensor.clone()) for tensor in (*buffers, *more)]
+        self.random = torch.get_rng_state()
+        self.cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def restore(self) -> None:
+        with torch.no_grad():
+            for buffer, kept in self.buffers:
+                buffer.copy_(kept)
+        torch.set_rng_state(self.random)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state(self.cuda, self.device)
+
+
+def quicker(
+    module: GraphModule, arguments: Sequence[Tensor], modules: Sequence[nn.Module], changed: Sequence[Tensor] = ()
+) -> Program:
+    """The program, its operations called from C++ where torch can do that and the bits are the same.
+
+    Arguments:
+        module: the recorded program.
+        arguments: to rehearse it with.
+        modules: whose buffers it may change.
+        changed: other tensors that it changes.
+
+    >>> from .program import record
+    >>> program = quicker(record(lambda x: [x * 2], [torch.ones(2)]), [torch.ones(2)], ())
+    >>> program(torch.ones(2))[0]
+    tensor([2., 2.])
+    """
+    if arguments[0].device.type != "cpu":
+        return module.forward
+    kept = Kept(modules, arguments[0].device, changed)
+    try:
+        traced = _traced(module, arguments)
+        kept.restore()
+        same = _same(_rehearsed(module, arguments, changed, kept), _rehearsed(traced, arguments, changed, kept))
+    except Exception:  # results that are no tensors, a torch without its interpreter: the program itself serves
+        return module.forward
+    finally:
+        kept.restore()
+    return traced if same else module.forward
+
+
+def _traced(module: GraphModule, arguments: Sequence[Tensor]) -> Any:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(module, tuple(arguments), check_trace=False)
+
+
+@torch.no_grad()
+def _rehearsed(program: Program, arguments: Sequence[Tensor], changed: Sequence[Tensor], kept: Kept) -> list[Tensor]:
+    seen = []
+    for _ in range(RUNS):
+        seen += [tensor.clone() for tensor in (*program(*arguments), *changed)]
+    kept.restore()
+    return seen
+
+
+def _same(seen: list[Tensor], wanted: list[Tensor]) -> bool:
+    return len(seen) == len(wanted) and all(torch.equal(a, b) for a, b in zip(seen, wanted))
