@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .checks import to_numeric
 from .dataset import Dataset, select

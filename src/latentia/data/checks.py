@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 MAX_EXACT = 2**53
 _SHOWN = 3

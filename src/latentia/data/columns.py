@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .checks import MAX_EXACT, brief, check_weight, to_numeric
 from .dataset import Dataset, tidy_label

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .checks import check_weight
 from .selection import Selection, check_unique

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .catalogue import File
 from .checks import brief

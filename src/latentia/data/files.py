@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from latentia.errors import DataError, LatentiaError
+from ..errors import DataError, LatentiaError
 
 from .checks import brief
 

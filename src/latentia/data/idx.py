@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .arrays import from_array
 from .dataset import Dataset, select

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from latentia.errors import DataError, choose
+from ..errors import DataError, choose
 
 from .arrays import from_array, read_npy, read_npz
 from .catalogue import CATALOGUE

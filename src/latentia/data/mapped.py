@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .arrays import map_npy
 from .checks import to_numeric

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .arrays import NpzReader, from_array
 from .catalogue import CATALOGUE, Entry, File

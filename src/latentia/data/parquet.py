@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .files import reading
 from .selection import Selection

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .checks import suggest
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.errors import DataError, ParameterError
+from ..errors import DataError, ParameterError
 
 from .ahead import ahead
 from .dataset import Dataset

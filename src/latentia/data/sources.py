@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .columns import as_labels, as_numbers
 from .selection import Selection

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.batch import Batch, Batches
+from ..batch import Batch, Batches
 
 from .ahead import ahead
 from .shards import Shards
@@ -133,7 +133,7 @@ class ShardBatches(Batches):
         return batch
 
     def one_pass(self) -> Iterator[Batch]:
-        buffers = self._plan(self.shards.source.groups, self.buffer_bytes // 4)
+        buffers = self._plan(self.shards.source.groups, min(self.buffer_bytes // 4, self.shards.block_bytes))
         cursor = _Cursor(ahead(partial(self._read, buffer, None) for buffer in buffers))
         for start in range(0, self.n_rows, self.batch_size):
             yield self._finish(cursor.rows(start, min(start + self.batch_size, self.n_rows)))

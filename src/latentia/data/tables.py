@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from latentia.errors import DataError
+from ..errors import DataError
 
 from .checks import brief, to_numeric
 from .columns import Column, assemble

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.errors import DataError, ParameterError, choose
+from ..errors import DataError, ParameterError, choose
 
 from .checks import brief
 from .files import is_gzip, read_gzip, reading
