@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15, odd: the increment of SplitMix64
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_TOP_OF_HALVES = -9223372034707292160  # 0x8000000080000000: the top bit of each 32
 
 _FILLS = ("normal_", "uniform_", "exponential_", "cauchy_", "log_normal_")
 _LIKE = ("rand_like", "randn_like")
@@ -126,10 +127,10 @@ class RowNoise:
     def normal(self, n_samples: int, shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Standard normal, `(n_samples, batch, *shape)`, float64; two from each 64 bits, so none beyond 6.3."""
         size = prod(shape)
-        bits = self._bits(n_samples, -(-size // 2))
-        halves = torch.stack([bits & 0xFFFFFFFF, _shift(bits, 32)], -1).flatten(-2)[..., :size]
-        centred = (halves.to(torch.float64) + 0.5) * 2.0**-31 - 1  # (-1, 1)
-        return torch.erfinv(centred).mul_(sqrt(2)).reshape(n_samples, len(self.keys), *shape)
+        bits = self._bits(n_samples, -(-size // 2)).bitwise_xor_(_TOP_OF_HALVES)  # from unsigned halves to signed ones
+        halves = bits.view(torch.int32)[..., :size]
+        centred = halves.to(torch.float64).mul_(2.0**-31).add_(2.0**-32)  # (-1, 1)
+        return centred.erfinv_().mul_(sqrt(2)).reshape(n_samples, len(self.keys), *shape)
 
     def _bits(self, n_samples: int, size: int) -> Tensor:
         """64 bits for each sample, row and cell, `(n_samples, batch, size)`."""
@@ -137,7 +138,7 @@ class RowNoise:
         cell = torch.arange(size, device=self.keys.device)
         counter = (sample[:, None, None] << 32) + cell + (self.draws << 56)
         self.draws += 1
-        return _mix(_mix(counter * _GOLDEN) + self.keys[None, :, None])
+        return _mix_(_mix_(counter.mul_(_GOLDEN)) + self.keys[None, :, None])
 
 
 _ROW_NOISE: ContextVar[RowNoise | None] = ContextVar("row_noise", default=None)
@@ -255,12 +256,18 @@ def row_keys(x: Tensor, seed: int) -> Tensor:
     return _mix((bits * coefficient).sum(1) + _mix(torch.tensor(seed, device=x.device) * _GOLDEN + 1))
 
 
-def _shift(h: Tensor, n: int) -> Tensor:
-    return (h >> n) & ((1 << (64 - n)) - 1)
+def _shift(h: Tensor, n: int, out: Tensor | None = None) -> Tensor:
+    return torch.bitwise_right_shift(h, n, out=out).bitwise_and_((1 << (64 - n)) - 1)
 
 
 def _mix(h: Tensor) -> Tensor:
     """The finalizer of SplitMix64 (Steele, Lea, Flood 2014) on int64, which wraps as uint64 does."""
-    h = (h ^ _shift(h, 30)) * _MIX_1
-    h = (h ^ _shift(h, 27)) * _MIX_2
-    return h ^ _shift(h, 31)
+    return _mix_(h.clone())
+
+
+def _mix_(h: Tensor) -> Tensor:
+    """`_mix` in the memory of h and one array more."""
+    high = _shift(h, 30)
+    h.bitwise_xor_(high).mul_(_MIX_1)
+    h.bitwise_xor_(_shift(h, 27, high)).mul_(_MIX_2)
+    return h.bitwise_xor_(_shift(h, 31, high))

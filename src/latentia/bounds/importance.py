@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from ..batch import Batch
 from ..errors import ParameterError
@@ -68,13 +69,23 @@ def weighted(
     if learning and gradient != "auto":
         how.refuse(q)
     z, noise = how.draw(q, n_samples)
-    log_weight = model.log_joint(batch.x, z, batch.observed) - how.log_prob(q, z)
+    log_weight = _log_weight(how, q, model, batch, z)
     value = reduce(log_weight)
     parts = {"log_weight": log_weight.mean(0), "ess": effective_sample_size(log_weight)}
     if not learning:
         return Terms(value, value, parts, log_weight)
     drawn = Drawn(q, z, noise, model, batch, auxiliaries)
     return Terms(value, how.combine(drawn, log_weight, reduce), parts, log_weight)
+
+
+def log_weights(model: Any, q: Distribution, batch: Batch, n_samples: int) -> Tensor:
+    """log p(x, z) - log q(z|x) of `n_samples` draws per row, `(samples, batch)`: the bound before its mean is taken."""
+    how = as_gradient("auto", "importance", n_samples)
+    return _log_weight(how, q, model, batch, how.draw(q, n_samples)[0])
+
+
+def _log_weight(how: Gradient, q: Distribution, model: Any, batch: Batch, z: Tensor) -> Tensor:
+    return model.log_joint(batch.x, z, batch.observed) - how.log_prob(q, z)
 
 
 def effective_sample_size(log_weight: Tensor) -> Tensor:

@@ -5,14 +5,15 @@ its terms are added up in float64, so that the answer is the same in any chunkin
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from ..abilities import HasLogProb, has_globals, require
 from ..batch import Batch
-from ..bounds import Bound, Elbo, ImportanceWeighted
+from ..bounds import Elbo
 from ..bounds.evaluate import evaluating
+from ..bounds.importance import log_weights
 from ..errors import ParameterError, choose
 from ..estimate import Estimate
 from ..posteriors import Defensive, Refined
@@ -26,6 +27,7 @@ from .spending import spend
 
 METHODS = ("elbo", "importance", "annealed", "exact", "predictive")
 PROPOSALS = ("encoder", "refined", "defensive")
+T = TypeVar("T")
 
 
 def exact(model: Any, data: Any, *, weight: Tensor | None = None, chunk: int = 4096) -> Estimate:
@@ -190,33 +192,29 @@ def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any)
 
 def importance_numbers(model: Any, posterior: Any, batch: Batch, n_samples: int, seed: int) -> RowNumbers:
     """The importance-weighted bound of the rows of one batch."""
-    terms = _terms(model, posterior, batch, ImportanceWeighted, n_samples, seed)
-    return LogMean(n_samples).over(draws for draws, _ in terms)
+    q = posterior(batch, model)
+    chunks = _chunks(batch, n_samples, seed, lambda k: log_weights(model, q, batch, k))
+    return LogMean(n_samples).over(chunk.double() for chunk in chunks)
 
 
 def elbo_numbers(model: Any, posterior: Any, batch: Batch, n_samples: int, seed: int, kl: str = "auto") -> RowNumbers:
     """The evidence lower bound of the rows of one batch."""
-    terms = _terms(model, posterior, batch, lambda k: Elbo(k, kl=kl), n_samples, seed)
-    draws, drawn = next(terms)
-    if not drawn:
-        return exact_numbers(draws.squeeze(0))
-    first = Mean()
-    first.add(draws)
-    return first.over(draws for draws, _ in terms)
+    q = posterior(batch, model)
+    chunks = _chunks(batch, n_samples, seed, lambda k: Elbo(k, kl=kl)(model, lambda *_: q, batch))
+    first = next(chunks)
+    if first.draws is None:
+        return exact_numbers(first.value.double())
+    mean = Mean()
+    mean.add(first.draws.double())
+    return mean.over(terms.draws.double() for terms in chunks if terms.draws is not None)
 
 
-def _terms(
-    model: Any, posterior: Any, batch: Batch, make: Callable[[int], Bound], n_samples: int, seed: int
-) -> Iterator[tuple[Tensor, bool]]:
-    """Draws of the bound, `(samples, batch)` in float64, chunk of samples by chunk of samples; and whether they are drawn."""
-    size, q = at_once(batch, n_samples), posterior(batch, model)
-    noise = RowNoise(batch.x, seed)
+def _chunks(batch: Batch, n_samples: int, seed: int, run: Callable[[int], T]) -> Iterator[T]:
+    """What `run` makes of so many samples as fit the cache, under the noise of the batch's rows, until all are drawn."""
+    size, noise = at_once(batch, n_samples), RowNoise(batch.x, seed)
     for first in range(0, n_samples, size):
-        bound = make(min(size, n_samples - first))
+        k = min(size, n_samples - first)
         with drawing(noise):
-            terms = bound(model, lambda *_: q, batch)
-        noise.skip(min(size, n_samples - first))
-        draws = terms.value.unsqueeze(0) if terms.draws is None else terms.draws
-        yield draws.double(), terms.draws is not None
-        if terms.draws is None:
-            return
+            found = run(k)
+        noise.skip(k)
+        yield found

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from .tail import Tail
 
+TOGETHER = 2**16  # log-weights that are added up at once: 512 KB, so that many small chunks cost as much as a large one
+
 
 class RowNumbers(NamedTuple):
     """What was found of each row, `(batch,)` each.
@@ -44,16 +46,25 @@ class LogMean:
 
     def __init__(self, n_samples: int) -> None:
         self.n, self.tail = 0, Tail(n_samples)
+        self.waiting: list[Tensor] = []
+        self.n_waiting = 0
         self.first: Tensor | None = None
         self.second: Tensor | None = None
 
     def over(self, chunks: Iterable[Tensor]) -> RowNumbers:
         """The numbers of all chunks."""
         for log_weight in chunks:
-            self._add(log_weight)
+            self.waiting.append(log_weight)
+            self.n_waiting += log_weight.numel()
+            if self.n_waiting >= TOGETHER:
+                self._add()
+        if self.waiting:
+            self._add()
         return self._numbers()
 
-    def _add(self, log_weight: Tensor) -> None:
+    def _add(self) -> None:
+        log_weight = self.waiting[0] if len(self.waiting) == 1 else torch.cat(self.waiting)
+        self.waiting, self.n_waiting = [], 0
         self.n += len(log_weight)
         self.tail.add(log_weight)
         first, second = torch.logsumexp(log_weight, 0), torch.logsumexp(2 * log_weight, 0)

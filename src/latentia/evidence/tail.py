@@ -35,19 +35,22 @@ class Tail:
         self.size = tail_size(n_samples)
         self.largest: Tensor | None = None
         self.waiting: list[Tensor] = []  # chunks: to sort them together takes as long as one of them
+        self.n_waiting = 0
 
     def add(self, log_weight: Tensor) -> None:
         """Take in log-weights `(samples, batch)`."""
         if self.size < LEAST:
             return
         self.waiting.append(log_weight)
-        if sum(map(len, self.waiting)) > 2 * self.size:
+        self.n_waiting += len(log_weight)
+        if self.n_waiting > 2 * self.size:
             self._sort()
 
     def _sort(self) -> None:
         if self.waiting:
             every = torch.cat(self.waiting if self.largest is None else [self.largest, *self.waiting])
-            self.largest, self.waiting = every.topk(min(self.size + 1, len(every)), dim=0).values, []
+            self.largest = every.topk(min(self.size + 1, len(every)), dim=0).values
+            self.waiting, self.n_waiting = [], 0
 
     def index(self) -> Tensor | None:
         """k of each row, `(batch,)`: the weights have moments of order below 1/k; None of fewer than 25 samples.
