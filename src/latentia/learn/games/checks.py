@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...abilities import refuse_globals
 from ...bounds.base import enumerable
 from ...bounds.evaluate import evaluating
 from ...errors import AbilityError, ParameterError
@@ -16,6 +17,7 @@ RECONSTRUCTED = ("data", "features")
 
 def check_players(learner: Any, model: Any) -> None:
     """Raise `AbilityError` or `ParameterError` unless the game can be played."""
+    refuse_globals(model, "Adversarial")
     if not callable(getattr(model, "likelihood", None)) or not callable(getattr(model, "prior", None)):
         raise AbilityError(
             f"Adversarial needs a model with prior() and likelihood(z); {type(model).__name__} lacks one. "
