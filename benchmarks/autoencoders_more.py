@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -121,18 +122,19 @@ def _spiral_lines(seed: int, epochs: int | None) -> list[str]:
 
 # --- a matrix on a disk ----------------------------------------------------------------------------------------------
 
-COLUMNS, WANTED = 128, 10
+COLUMNS, WANTED = (128, 1024), 10
+FACTORS, NOISE = 64, 0.001
 
 
-def make_matrix(path: Path, n_bytes: int, seed: int) -> None:
-    """Rows of falling spectrum, float32, written piece by piece."""
-    n_rows = n_bytes // (4 * COLUMNS)
+def make_matrix(path: Path, n_bytes: int, columns: int, seed: int) -> None:
+    """Rows of 64 factors of falling scale and a little noise, float32, written piece by piece."""
+    n_rows = n_bytes // (4 * columns)
     rng = np.random.default_rng(seed)
-    turn = np.linalg.qr(rng.normal(size=(COLUMNS, COLUMNS)))[0] * (0.9 ** np.arange(COLUMNS))[:, None]
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n_rows, COLUMNS))
+    turn = np.linalg.qr(rng.normal(size=(columns, FACTORS)))[0].T * (0.9 ** np.arange(FACTORS))[:, None]
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n_rows, columns))
     for start in range(0, n_rows, 4096):
-        stop = min(start + 4096, n_rows)
-        out[start:stop] = rng.normal(size=(stop - start, COLUMNS)) @ turn
+        part = out[start : start + 4096]
+        part[:] = rng.normal(size=(len(part), FACTORS)) @ turn + NOISE * rng.normal(size=part.shape)
     out.flush()
 
 
@@ -153,7 +155,7 @@ class Watch(threading.Thread):
 
 def child(path: Path, solver: str, allowed: float) -> None:
     """Fit in a process of its own, print what memory it took beyond that of the libraries, and save the answer."""
-    small = np.random.default_rng(0).normal(size=(200, COLUMNS))
+    small = np.random.default_rng(0).normal(size=(200, 128))
     LinearAutoencoder(WANTED, solver=solver).fit(small)  # libraries are loaded and warm
     watch = Watch()
     watch.start()
@@ -169,36 +171,41 @@ def streamed(asked: argparse.Namespace) -> None:
     """Leading singular vectors of a matrix ten times larger than the memory allowed."""
     from autoencoders import write
 
-    n_bytes = 2**20 * (asked.epochs or 1280)
+    mib = asked.mib
     lines = [
-        f"A matrix of {n_bytes // 2**20} MiB (float32, {COLUMNS} columns) on a disk; {n_bytes // 2**20 // 10} MiB allowed.",
+        f"Matrices of {mib} MiB, float32, on a disk; {mib / 10:g} MiB allowed, of what the process takes beyond the libraries, "
+        "pages of the mapped file aside. Beside LAPACK's decomposition of all rows in memory, float64.",
         "",
+        "| columns | solver | memory taken, MiB | seconds | axes, largest 1 - cosine | variances, largest relative error | how |",
+        "|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        "| solver | memory taken, MiB | seconds | axes, largest 1 - cosine | variances, largest relative error | how |"
-    ]
-    lines += ["|---|---|---|---|---|---|"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "matrix.npy")
-        make_matrix(path, n_bytes, asked.seed)
-        x = np.load(path, mmap_mode="r")
-        axes, variance = exact(x)
-        for solver in ("covariance", "randomised"):
-            command = [sys.executable, __file__, str(path), solver, str(n_bytes / 2**20 / 10)]
-            took, seconds, *status = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-            found = np.load(path.with_suffix(f".{solver}.npz"))
-            angle = 1 - np.abs((found["axes"] * axes).sum(1)).min()
-            error = np.abs(found["variance"] / variance - 1).max()
-            lines.append(f"| {solver} | {took} | {seconds} | {angle:.1e} | {error:.1e} | {' '.join(status)} |")
+    for columns in COLUMNS:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "matrix.npy")
+            make_matrix(path, 2**20 * mib, columns, asked.seed)
+            lines += [
+                _streamed_line(path, columns, mib / 10, solver, exact(path)) for solver in ("covariance", "randomised")
+            ]
     write("streamed", "Singular vectors of a matrix that does not fit into its allowance", lines)
 
 
-def exact(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _streamed_line(path: Path, columns: int, allowed: float, solver: str, truth: tuple[np.ndarray, np.ndarray]) -> str:
+    axes, variance = truth
+    command = [sys.executable, __file__, str(path), solver, str(allowed)]
+    took, seconds, *status = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    found = np.load(path.with_suffix(f".{solver}.npz"))
+    angle = 1 - np.abs((found["axes"] * axes).sum(1)).min()
+    error = np.abs(found["variance"] / variance - 1).max()
+    return f"| {columns} | {solver} | {took} | {seconds} | {angle:.1e} | {error:.1e} | {' '.join(status)} |"
+
+
+@cache
+def exact(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """In memory, by LAPACK's SVD of the R factor of all centred rows, float64."""
-    centred = np.asarray(x, dtype=np.float64)
+    centred = np.load(path).astype(np.float64)
     centred -= centred.mean(0)
     _, s, vt = np.linalg.svd(np.linalg.qr(centred, mode="r"))
-    return vt[:WANTED], np.square(s[:WANTED]) / len(x)
+    return vt[:WANTED], np.square(s[:WANTED]) / len(centred)
 
 
 if __name__ == "__main__":

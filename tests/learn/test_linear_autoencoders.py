@@ -1,8 +1,11 @@
 """Linear autoencoders and logistic PCA against singular values, eigenvectors and a general optimiser."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy.optimize import minimize
@@ -11,7 +14,7 @@ from torch import nn
 import latentia
 from latentia.batch import TensorBatches
 from latentia.conditional import Conditional
-from latentia.data import open_shards
+from latentia.data import Shards, open_shards
 from latentia.errors import AbilityError, MemoryLimitError, ParameterError
 from latentia.families import Bernoulli, Normal
 from latentia.learn import Alternating, AmortizedVI, LinearGradient, LinearVAE, PrincipalAxes
@@ -105,6 +108,19 @@ def test_passes_over_a_disk_agree_and_keep_their_allowance(tmp_path: Path) -> No
     assert streamed.score(shards) == pytest.approx(streamed.score(x), rel=1e-12)
     with pytest.raises(MemoryLimitError, match="MiB are allowed"):
         LinearAutoencoder(K, solver="covariance", max_memory=0.02).fit(x)
+
+
+def test_a_pass_holds_blocks_of_the_size_that_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"a": np.arange(1000.0), "b": np.arange(1000.0)})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=100)
+    shards = replace(open_shards(tmp_path / "x.parquet"), block_bytes=250 * 16)
+    read, sizes = Shards.read, []
+    monkeypatch.setattr(
+        Shards, "read", lambda self, groups: (sizes.append(sum(g.rows for g in groups)), read(self, groups))[1]
+    )
+    passed = torch.cat([batch.x for batch in shards.batches(batch_size=70).in_order()])
+    assert passed[:, 0].tolist() == list(range(1000))
+    assert max(sizes) == 200
 
 
 # --- by gradient -----------------------------------------------------------------------------------------------------

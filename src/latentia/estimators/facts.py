@@ -10,6 +10,8 @@ from ..data.checks import check_rows
 from ..data.sources import Block
 from ..scaling import Scaling
 
+CELLS_AT_ONCE = 2**18  # of a block, looked at in float64
+
 
 class Facts(ABC):
     """What the columns hold.
@@ -87,6 +89,11 @@ class StreamFacts(Facts):
     def add(self, block: Block) -> None:
         """Take in some rows; raises `DataError` where a cell is NaN or infinite."""
         self._check(block)
+        at_once = max(1, CELLS_AT_ONCE // len(self.names))
+        for start in range(0, len(block.x), at_once):
+            self._add(block.pick(slice(start, start + at_once)))
+
+    def _add(self, block: Block) -> None:
         x = block.x.astype(np.float64, copy=False)
         low, high = x.min(0), x.max(0)
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)

@@ -23,6 +23,9 @@ from .points import PointEstimator
 LEARNERS = ("closed-form", *METHODS, "linear-vae")
 CELLS = 2**19  # of a batch of the closed form, float64: 4 MiB
 COPIES = 6  # of a batch that are alive together
+# What is allowed: an eighth for the copies of a batch, half for the solver's matrices, a sixteenth for each block that is read, of which
+# there are up to four; the rest for what the allocator keeps.
+BATCH_SHARE, SOLVER_SHARE, BLOCK_SHARE = 1 / 8, 1 / 2, 1 / 16
 
 
 class LinearAutoencoder(PointEstimator):
@@ -92,7 +95,7 @@ class LinearAutoencoder(PointEstimator):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
         """Learn from rows X; arguments as for the other estimators."""
         if isinstance(X, Shards) and self.max_memory is not None:
-            X = replace(X, block_bytes=int(self.max_memory * 2**20 / 16))
+            X = replace(X, block_bytes=int(BLOCK_SHARE * self.max_memory * 2**20))
         return super().fit(X, y, sample_weight, **options)
 
     def _make_plan(self, x: np.ndarray | Facts, weight: np.ndarray | None) -> Plan:
@@ -112,7 +115,7 @@ class LinearAutoencoder(PointEstimator):
         model, q = LinearDecoder(n_features, k, plan.scaling), Point(nn.Linear(n_features, k))
         if self.learner != "closed-form":
             return model, LinearGradient(q, method=self.learner, l2=self.l2, learning_rate=self.learning_rate)
-        room = None if self.max_memory is None else int(self.max_memory * 2**20) - self._batch_bytes(n_features)
+        room = None if self.max_memory is None else int(SOLVER_SHARE * self.max_memory * 2**20)
         return model, PrincipalAxes(q, solver=self.solver, max_bytes=room, seed=getattr(self, "seed_", 0))
 
     def _make_vae(self, plan: Plan, n_features: int, k: int) -> tuple[Model, Learner]:
@@ -121,11 +124,8 @@ class LinearAutoencoder(PointEstimator):
         return ProbabilisticPCA(n_features, k, scaling=plan.scaling), learner
 
     def _rows_at_once(self, n_features: int) -> int:
-        cells = CELLS if self.max_memory is None else min(CELLS, self.max_memory * 2**20 / (4 * 8 * COPIES))
-        return max(1, min(int(self.batch_size), int(cells / n_features)))
-
-    def _batch_bytes(self, n_features: int) -> int:
-        return 8 * COPIES * n_features * self._rows_at_once(n_features)
+        room = float("inf") if self.max_memory is None else BATCH_SHARE * self.max_memory * 2**20
+        return max(1, min(int(self.batch_size), int(min(CELLS, room / (8 * COPIES)) / n_features)))
 
     def _loop_options(self) -> dict[str, Any]:
         epochs = 1 if self.learner == "closed-form" else self.max_epochs

@@ -26,6 +26,7 @@ from .rows import CHUNK
 from .streaming import pieces
 
 SHOWN = 2000  # rows whose codes say how codes are spread
+CELLS = 2**18  # of those rows that are encoded at once
 
 
 class PointEstimator(LatentEstimator, ABC):
@@ -52,9 +53,14 @@ class PointEstimator(LatentEstimator, ABC):
         rows = vars(self).pop("_some_rows", None)  # type: ignore[attr-defined]
         if rows is None or not isinstance(prior, FlatPrior):
             return
-        x = torch.tensor(rows, dtype=torch.float64, device=prior.grid.device)
+        at_once = max(1, CELLS // rows.shape[1])
+        prior.spread(torch.cat([self._codes_of(rows[i : i + at_once]) for i in range(0, len(rows), at_once)]))
+
+    def _codes_of(self, rows: np.ndarray) -> Tensor:
+        like = next(self.model_.parameters())
+        x = torch.tensor(rows, dtype=torch.float64, device=like.device)
         x = x if self.binarise_ is None else self.binarise_(x, self.seed_)
-        prior.spread(self._posterior(x.to(next(self.model_.parameters()).dtype))[0])
+        return self._posterior(x.to(like.dtype))[0]
 
     def reconstruction(self, X: Any, sample_weight: Any = None) -> Estimate:
         """log p(x|z) of each row at its code, an `Estimate` of kind "error": nats per row, higher is better."""

@@ -91,9 +91,9 @@ class LinearGradient(FullBatch):
 
     def _loss(self, model: LinearDecoder, covariance: Tensor, state: State, draw: torch.Generator) -> Tensor:
         """In units of the largest variance, so that a rate means the same for all data."""
-        unit = state.handles["variances"][0].clamp_min(1e-300)
+        unit, scaled = _in_units(covariance, state)
         v, w = state.handles["moved"]
-        zx = v @ (covariance / unit)
+        zx = v @ scaled
         kept = self._kept(len(v), draw).to(v)
         both = kept[torch.maximum(*torch.meshgrid(*[torch.arange(len(v))] * 2, indexing="ij"))]
         loss = (both * (w.T @ w) * (zx @ v.T)).sum() - 2 * (kept.unsqueeze(1) * zx * w.T).sum()
@@ -120,7 +120,7 @@ class LinearGradient(FullBatch):
         if self.method != "rotation":
             return
         v, w = state.handles["moved"]
-        square = v @ (covariance / state.handles["variances"][0].clamp_min(1e-300)) @ v.T
+        square = v @ _in_units(covariance, state)[1] @ v.T
         turn = (square.triu(1) - square.tril(-1)) / 2
         v.grad -= turn @ v
         w.grad -= w @ turn.T
@@ -134,3 +134,11 @@ class LinearGradient(FullBatch):
         model.total.copy_(covariance.trace())
         error = covariance.trace() - 2 * (zx * w.T).sum() + ((w.T @ w) * (zx @ v.T)).sum()
         return linear_info(model, error, batches, "")
+
+
+def _in_units(covariance: Tensor, state: State) -> tuple[Tensor, Tensor]:
+    """The largest variance, and the covariance in its units, worked out once."""
+    if "scaled" not in state.handles:
+        unit = state.handles["variances"][0].clamp_min(1e-300)
+        state.handles["unit"], state.handles["scaled"] = unit, covariance / unit
+    return state.handles["unit"], state.handles["scaled"]

@@ -166,8 +166,8 @@ class PrincipalAxes(Learner):
             solver = "svd" if small else "covariance" if fits else "randomised"
         if needed[solver] > room:
             raise MemoryLimitError(
-                f"solver={solver!r} needs {needed[solver] / 2**20:.1f} MiB for {n_features} columns and {k} axes, and "
-                f"{room / 2**20:.1f} MiB are allowed. Allow more, ask for fewer axes, or use solver='randomised'."
+                f"solver={solver!r} needs {needed[solver] / 2**20:.1f} MiB of matrices for {n_features} columns and {k} axes, "
+                f"and {room / 2**20:.1f} MiB are allowed for those. Allow more, ask for fewer axes, or use solver='randomised'."
             )
         return solver
 
