@@ -33,6 +33,7 @@ CASES = [
     ("poisson", "counts"),
     ("negative-binomial", "counts"),
     ("zero-inflated", "counts"),
+    ("zero-inflated-negative-binomial", "counts"),
     ("gamma", "positive"),
     ("weibull", "positive"),
     ("beta", "shares"),

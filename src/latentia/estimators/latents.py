@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..conditional import Conditional
 from ..errors import AbilityError, ParameterError, choose
-from ..families import TABLE, Family, check_standing, family, gradients_of, row_of
+from ..families import INFLATED, TABLE, Family, check_standing, family, gradients_of, row_of
 from ..models import FamilyPrior, NormalMixture, StandardNormal, VampPrior
 from ..networks import OneHot
 from .facts import ArrayFacts, Facts
@@ -45,7 +45,7 @@ class Latent:
 def make_latent(estimator: Any) -> Latent:
     """The posterior's family, from an estimator's `posterior`, `n_latent`, `latent_categories` and `temperature`."""
     name, n, k = estimator.posterior, int(estimator.n_latent), int(estimator.latent_categories)
-    if name not in POSTERIORS and not str(name).startswith("zero-inflated-"):
+    if name not in (*POSTERIORS, *INFLATED):
         row_of(name)  # an unknown name is told its neighbours
         check_standing(name, "posterior")
     if n < 1:
@@ -76,7 +76,7 @@ def _options(name: str, estimator: Any) -> dict[str, Any]:
 def make_prior(estimator: Any, latent: Latent, encoder: Conditional, starts: Tensor) -> nn.Module:
     """The prior of that name; a VampPrior takes the encoder over and begins at `starts`, in the model's units."""
     name = estimator.prior if estimator.prior != "auto" else suited(latent.family)
-    if name not in PRIORS and not str(name).startswith("zero-inflated-"):
+    if name not in (*PRIORS, *INFLATED):
         row_of(name)
         choose("prior", name, PRIORS)
     if name == "vamp":

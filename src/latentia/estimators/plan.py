@@ -12,7 +12,7 @@ import torch
 from ..binarise import Binarise
 from ..errors import DataError, ParameterError, choose
 from ..families import (
-    FAMILIES,
+    INFLATED,
     TABLE,
     Categorical,
     DiscretisedLogisticMixture,
@@ -25,7 +25,7 @@ from ..families import (
 from ..scaling import Scaling
 from .facts import ArrayFacts, Facts, as_facts
 
-SUPPORTS = {row.name: row.support for row in TABLE if "likelihood" in row.stands}
+SUPPORTS = {row.name: row.support for row in TABLE if "likelihood" in row.stands} | dict.fromkeys(INFLATED, "counts")
 LIKELIHOODS = ("auto", *SUPPORTS)
 ON_THE_LINE = tuple(
     name for name, support in SUPPORTS.items() if support in ("real", "rows")
@@ -128,7 +128,7 @@ def _scale_name(scale: str, kind: str, likelihood: str) -> str:
     if scale == "standard" and likelihood not in ON_THE_LINE:
         raise ParameterError(
             f"scale='standard' gives values that a {likelihood} likelihood cannot explain: it needs "
-            f"{FAMILIES[likelihood].values}. Use scale='unit', scale='none' or likelihood='normal'."
+            f"{row_of(likelihood).family.values}. Use scale='unit', scale='none' or likelihood='normal'."
         )
     if scale != "auto":
         return scale

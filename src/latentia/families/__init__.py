@@ -31,6 +31,7 @@ from .shares import (
 from .table import (
     FAMILIES,
     GRADIENTS,
+    INFLATED,
     TABLE,
     Row,
     check_gradient,
@@ -45,6 +46,7 @@ from .table import (
 __all__ = [
     "FAMILIES",
     "GRADIENTS",
+    "INFLATED",
     "LOG_SCALE_BOUND",
     "TABLE",
     "AutoregressiveFlow",

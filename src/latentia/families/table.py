@@ -141,6 +141,7 @@ GRADIENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     **dict.fromkeys(("sticking-the-landing", "dreg"), (_SMOOTH, ("score",))),  # the score's mean must be zero
 }
 FAMILIES: dict[str, type[Family]] = {row.name: row.family for row in TABLE}
+INFLATED = ("zero-inflated-poisson", "zero-inflated-negative-binomial")  # further names: of what counts
 
 
 def row_of(name: str | Family) -> Row:
@@ -154,6 +155,7 @@ def row_of(name: str | Family) -> Row:
     latentia.errors.ParameterError: There is no family 'gama'. Did you mean gamma? ...
     """
     wanted = name.name if isinstance(name, Family) else name
+    wanted = "zero-inflated" if wanted in INFLATED else wanted
     for row in TABLE:
         if row.name == wanted:
             return row
@@ -168,7 +170,7 @@ def family(name: str, event_shape: Sequence[int], **options: Any) -> Family:
     >>> family("zero-inflated-negative-binomial", (3,)).n_raw
     3
     """
-    if name.startswith("zero-inflated-"):
+    if name in INFLATED:
         return counts.ZeroInflated(event_shape, of=name.removeprefix("zero-inflated-"))
     found = row_of(name).family
     try:

@@ -53,7 +53,7 @@ def _cures(model: nn.Module, learner: Any, steps: int) -> Iterator[Cure]:
     if isinstance(family, Normal) and family.scale in ("one", "per-feature"):
         yield Cure("noise=0.1, or smaller", "a learnt noise that began wide takes over what z should explain")
     if objective is not None and not objective.warm_up:
-        yield Cure(f"kl_warm_up={max(1, round(steps, -2) // 4)}", "z is found before its KL has its full price")
+        yield Cure(f"kl_warm_up={max(round(steps, -2), FEW_STEPS) // 4}", "z is found before its KL has its full price")
     if objective is not None and not objective.is_priced:
         yield Cure("free_bits=0.5", "the first half nat of each unit costs nothing")
     yield Cure("batch_norm_mean=0.6", "the spread of the posterior means is fixed")
