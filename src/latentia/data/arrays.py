@@ -10,7 +10,6 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from ..errors import DataError
-
 from .checks import to_numeric
 from .dataset import Dataset, select
 from .files import MAX_BYTES, reading

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-
 from .checks import MAX_EXACT, brief, check_weight, to_numeric
 from .dataset import Dataset, tidy_label
 from .files import MAX_BYTES

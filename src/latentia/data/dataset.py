@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import DataError
-
 from .checks import check_weight
 from .selection import Selection, check_unique
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-
 from .catalogue import File
 from .checks import brief
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import DataError, LatentiaError
-
 from .checks import brief
 
 MAX_BYTES = 16 * 2**30

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-
 from .arrays import from_array
 from .dataset import Dataset, select
 from .files import Readable, gzip_limit, is_gzip, read_up_to, reading

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-
 from .arrays import from_array
 from .dataset import Dataset, select
 from .files import MAX_BYTES, reading

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-
 from .dataset import Dataset
 from .selection import Selection
 from .text import read_lines

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, choose
-
 from .arrays import from_array, read_npy, read_npz
 from .catalogue import CATALOGUE
 from .checks import brief, suggest

@@ -9,7 +9,6 @@ from typing import Any, final
 import numpy as np
 
 from ..errors import DataError
-
 from .arrays import map_npy
 from .checks import to_numeric
 from .files import reading

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-
 from .arrays import NpzReader, from_array
 from .catalogue import CATALOGUE, Entry, File
 from .checks import suggest

@@ -9,7 +9,6 @@ from typing import Any, final
 import numpy as np
 
 from ..errors import DataError
-
 from .files import reading
 from .selection import Selection
 from .sources import Block, Group, Source, chosen, numeric_type, read_block, weights_of

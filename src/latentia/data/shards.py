@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, ParameterError
-
 from .ahead import ahead
 from .dataset import Dataset
 from .files import MAX_BYTES

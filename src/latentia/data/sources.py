@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-
 from .columns import as_labels, as_numbers
 from .selection import Selection
 

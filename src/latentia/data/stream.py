@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ..batch import Batch, Batches
-
 from .ahead import ahead
 from .shards import Shards
 from .sources import Block, Group

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-
 from .checks import brief, to_numeric
 from .columns import Column, assemble
 from .dataset import Dataset

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, ParameterError, choose
-
 from .checks import brief
 from .files import is_gzip, read_gzip, reading
 
