@@ -8,16 +8,17 @@ from torch import Tensor
 from ..batch import Batch, Batches
 from ..errors import ParameterError
 from ..estimate import Estimate
+from .allotment import LEAST, allotted
 from .rows import over_rows, pick, weights_of
 from .running import RowNumbers, pooled_error
 from .saying import stated
-from .tail import HEAVY
+from .tail import index_error
 
 PILOT = 50  # samples per row: enough for a tail index
-LEAST = 100  # below, the tail index is so vague that the error grows by half for it
+DEEP = 12  # a pilot of a row has at least half this part of what the row is to get, or it is drawn anew with this part
 FAR = 100  # times the samples: nobody waits for them
 GROWTH = 1.5  # of the samples of a round that missed, at least
-SPARE = 0.9  # of the wanted error is aimed at, for the pilot's own error
+SPARE = 0.95  # of the wanted error is aimed at, for the pilot's own error
 
 Draws = Callable[[Batch, int, int], RowNumbers]  # of a batch, with so many samples, under a seed
 
@@ -26,7 +27,8 @@ def spend(batches: Batches, draws: Draws, method: str, error: float, n_samples: 
     """The estimate whose mean has the wanted Monte Carlo error, or the best that `n_samples` per row allow.
 
     With c_i the standard deviation of row i's relative weights and v_i its share of the mean, sum_i k_i is least for a
-    given sum_i v_i^2 c_i^2 / k_i where k_i is proportional to v_i c_i (Neyman 1934). A round that misses the error
+    given sum_i v_i^2 c_i^2 / k_i where k_i is proportional to v_i c_i (Neyman 1934). A few samples of a hard row do not
+    show how hard it is, so that rows which are to get many have a deeper pilot first. A round that misses the error
     becomes the pilot of the next, and what is reported comes from the last round's draws alone.
 
     Arguments:
@@ -48,64 +50,68 @@ def spend(batches: Batches, draws: Draws, method: str, error: float, n_samples: 
         )
     rows, weight = batches.n_rows, weights_of(batches)
     share = torch.ones(rows, dtype=torch.float64) if weight is None else weight
-    size = torch.full((rows,), PILOT)
-    left, stage = n_samples * rows, 0
-    while True:
-        numbers = _round(batches, draws, size, seed + (stage << 40))
-        spent = int(size.sum())
-        left, reached = left - spent, pooled_error(numbers.error, weight)
-        if stage and (reached <= error or left < spent):  # what is left buys no better answer than the one that is here
-            break
-        spread = _spread(numbers, size) * share
-        wanted = spread * float(spread.sort().values.sum()) / (SPARE * error * float(share.sum())) ** 2
-        if stage:
-            wanted = wanted * max(1.0, GROWTH * spent / float(wanted.sum()))
-        size, stage = _affordable(wanted, left), stage + 1
+    goal, rounds = (SPARE * error * float(share.sum())) ** 2, _Rounds(batches, draws, n_samples * rows, seed)
+    numbers, size = rounds.pilot(share, goal)
+    spent, reached = 0, float("inf")
+    while not spent or (reached > error and rounds.left >= spent):  # else what is left buys no better answer
+        spread = _heavy(numbers, size) if spent else _spread(numbers, size)
+        size = allotted(share * spread, goal, rounds.left, int(GROWTH * spent))
+        numbers = rounds.draw(size)
+        spent, reached = int(size.sum()), pooled_error(numbers.error, weight)
     missed = "" if reached <= error else _missed(error, reached, n_samples)
     return stated("lower", method, int(size.max()), numbers, weight, size, missed)
 
 
-def _round(batches: Batches, draws: Draws, size: Tensor, seed: int) -> RowNumbers:
-    """Fresh numbers of every row, from its own number of samples."""
+class _Rounds:
+    """Rounds of draws, each with noise of its own, and the samples that are left for more."""
 
-    def columns(batch: Batch, first: int) -> list[Tensor]:
-        mine = size[first : first + len(batch)]
-        out = torch.zeros(4, len(batch), dtype=torch.float64)
-        for k in mine.unique().tolist():
-            rows = torch.nonzero(mine == k).squeeze(1)
-            found = draws(batch if len(rows) == len(batch) else pick(batch, rows.to(batch.x.device)), k, seed)
-            out[:, rows] = torch.stack(list(found)).double().cpu()
-        return list(out)
+    def __init__(self, batches: Batches, draws: Draws, left: int, seed: int) -> None:
+        self.batches, self.draws, self.left, self.seed, self.stage = batches, draws, left, seed, 0
 
-    return RowNumbers(*over_rows(batches, 4, columns))
+    def draw(self, size: Tensor) -> RowNumbers:
+        """Fresh numbers of every row, from its own number of samples; zeros of a row without any."""
+        seed = self.seed + (self.stage << 40)
+
+        def columns(batch: Batch, first: int) -> list[Tensor]:
+            mine = size[first : first + len(batch)]
+            out = torch.zeros(4, len(batch), dtype=torch.float64)
+            for k in filter(None, mine.unique().tolist()):
+                rows = torch.nonzero(mine == k).squeeze(1)
+                found = self.draws(batch if len(rows) == len(batch) else pick(batch, rows.to(batch.x.device)), k, seed)
+                out[:, rows] = torch.stack(list(found)).double().cpu()
+            return list(out)
+
+        self.stage, self.left = self.stage + 1, self.left - int(size.sum())
+        return RowNumbers(*over_rows(self.batches, 4, columns))
+
+    def pilot(self, share: Tensor, goal: float) -> tuple[RowNumbers, Tensor]:
+        """Numbers from few samples of easy rows and more of hard ones, and how many."""
+        size = torch.full((self.batches.n_rows,), PILOT)
+        numbers = self.draw(size)
+        while True:
+            planned = allotted(share * _spread(numbers, size), goal, self.left)
+            deeper = torch.where(planned > 2 * DEEP * size, planned // DEEP, 0)
+            if not deeper.any() or self.left - int(deeper.sum()) < LEAST * len(size):
+                return numbers, size
+            again, found = deeper > 0, self.draw(deeper)
+            numbers = RowNumbers(*(torch.where(again, new, old) for new, old in zip(found, numbers)))
+            size = torch.where(again, deeper, size)
 
 
 def _spread(numbers: RowNumbers, size: Tensor) -> Tensor:
-    """Standard deviation of each row's relative weights; a row without mass counts as the hardest there can be.
+    """Standard deviation of each row's relative weights; a row without mass counts as the hardest there can be."""
+    return (size / numbers.ess.clamp_min(1.0) - 1).clamp_min(0).sqrt()
 
-    Where the tail is heavy, of what its error says. Elsewhere that error is wider only because few weights know their tail
-    badly, and samples would go to rows that are easy.
+
+def _heavy(numbers: RowNumbers, size: Tensor) -> Tensor:
+    """The same, wider where the tail is heavy for certain, so that the error falls more slowly; a pilot is too small to tell.
+
+    That is an index two standard errors down; the reported error takes it one up, which is wide wherever few weights know
+    their tail badly, and would send samples to rows that are easy.
     """
-    plain = (size / numbers.ess.clamp_min(1.0) - 1).clamp_min(0).sqrt()
-    heavy = torch.isfinite(numbers.error) & (numbers.tail > HEAVY) & (size > PILOT)
-    return torch.where(heavy, numbers.error * size.sqrt(), plain)
-
-
-def _affordable(wanted: Tensor, left: int) -> Tensor:
-    """Whole numbers of samples, all scaled alike where they are more than `left` together."""
-    scale = 1.0
-    for _ in range(100):
-        found = _in_steps(wanted * scale)
-        if int(found.sum()) <= left:
-            return found
-        scale *= 0.95 if scale < 1 else min(0.95, left / float(found.sum()))
-    return torch.full_like(found, max(1, left // len(found)))
-
-
-def _in_steps(size: Tensor) -> Tensor:
-    """Rounded up to 100 x 1.25^j, so that many rows are drawn for together."""
-    steps = torch.ceil(torch.log(size.clamp_min(LEAST) / LEAST) / torch.log(size.new_tensor(1.25)) - 1e-9)
-    return torch.round(LEAST * 1.25**steps).long()
+    tail = numbers.tail.nan_to_num(0.0)
+    certain = (tail - 2 * index_error(tail, size) - 0.5).clamp(0, 0.5)
+    return _spread(numbers, size) * size**certain
 
 
 def _missed(error: float, reached: float, n_samples: int) -> str:

@@ -32,7 +32,7 @@ class Tail:
     """
 
     def __init__(self, n_samples: int) -> None:
-        self.size = tail_size(n_samples)
+        self.n_samples, self.size = n_samples, tail_size(n_samples)
         self.largest: Tensor | None = None
         self.waiting: list[Tensor] = []  # chunks: to sort them together takes as long as one of them
         self.n_waiting = 0
@@ -66,8 +66,18 @@ class Tail:
         return pareto_index(excess)
 
     def index_error(self, index: Tensor) -> Tensor:
-        """Standard error of an index, (1 + k) / sqrt(M): that of the maximum likelihood estimate."""
-        return (1 + index).clamp_min(0) / sqrt(self.size)
+        """Standard error of an index of these."""
+        return index_error(index, torch.full_like(index, self.n_samples))
+
+
+def index_error(index: Tensor, n_samples: Tensor) -> Tensor:
+    """Standard error of an index, (1 + k) / sqrt(M): that of the maximum likelihood estimate from M values.
+
+    >>> index_error(torch.zeros(1), torch.tensor([125.0]))
+    tensor([0.2000])
+    """
+    size = torch.minimum(n_samples / 5, 3 * n_samples.double().sqrt()).floor().to(index)
+    return (1 + index).clamp_min(0) / size.sqrt()
 
 
 def pareto_index(x: Tensor) -> Tensor:
