@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import ParameterError, RunError
-from ..estimators import load as load_run
+from ..estimators import load_latent as load_run
 from ..evidence import features, quality
 from .showing import SIGN, print_json
 from .using import matching

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..errors import ParameterError
-from ..estimators import load as load_run
+from ..estimators import load_latent as load_run
 from ..testing import PROOFS, Certificate, certify, shipped, write_certificates
 from .showing import print_json
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import RunError
-from ..estimators import load as load_run
+from ..estimators import load_latent as load_run
 from ..fitted import read_record
 from .showing import print_json
 from .sources import in_memory, read

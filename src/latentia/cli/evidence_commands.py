@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..data import Dataset, Shards
 from ..errors import ParameterError
-from ..estimators import load as load_run
+from ..estimators import load_latent as load_run
 from .showing import SIGN, estimate_table, print_json
 from .using import matching_rows
 

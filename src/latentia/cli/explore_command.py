@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..errors import AbilityError, DataError, ParameterError, RunError, choose
-from ..estimators import load as load_run
+from ..estimators import load_latent as load_run
 from ..fitted import read_record
 from .output import check_target, write_array
 from .showing import print_json

@@ -113,7 +113,7 @@ def new(model: str, params: dict[str, Any], init: Path | None) -> Any:
     given = {"random_state": 0, **estimator_params(model, params, known)}
     if init is None:
         return cls(**given)
-    started = estimators.load(init)
+    started = estimators.load_latent(init)
     if type(started) is not cls:
         raise RunError(f"{init} holds a {type(started).__name__}, and --model {model} is a {cls.__name__}.")
     return started.set_params(**given, warm_start=True)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import ParameterError
-from ..estimators import load as load_run
+from ..estimators import load_latent as load_run
 from ..evidence import Measured, features, quality
 from .showing import print_json
 from .using import matching

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ..data import Dataset, Shards, open_data
 from ..errors import DataError, RunError
-from ..estimators import load as load_run
+from ..estimators import load_latent as load_run
 from ..fitted import read_record
 from .equal_time import at_equal_time, equal_time_table, learner_of, seconds_of
 from .fitting import bits

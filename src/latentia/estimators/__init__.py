@@ -9,7 +9,7 @@ from .linear import FactorAnalysis, ProbabilisticPCA
 from .linear_autoencoder import LinearAutoencoder
 from .logistic_pca import LogisticPCA
 from .mixture import GaussianMixture
-from .saving import ESTIMATORS, load
+from .saving import ESTIMATORS, load, load_latent
 from .text import TextVAE
 from .vae import VAE
 
@@ -28,4 +28,5 @@ __all__ = [
     "ProbabilisticPCA",
     "TextVAE",
     "load",
+    "load_latent",
 ]

@@ -1,6 +1,7 @@
 """An encoder learnt without labels, taken further by a few."""
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,19 @@ from ..bounds import LabelBound
 from ..bounds.evaluate import evaluating
 from ..devices import pick_device
 from ..errors import DataError
-from ..fitted import Fit
+from ..fitted import Fit, load_modules
+from ..history import from_csv
 from ..learn import AmortizedVI, fit
 from ..models import LabelDecoder
 from ..posteriors import Point
+from ..storage import read_tensors
 from .rows import CHUNK, checked_rows
+
+SOURCE = "source"  # the folder, inside a fine-tuned one's, of the estimator that it began with
 
 
 class FineTuned(ClassifierMixin, BaseEstimator):
-    """A classifier: an encoder, and a linear head that reads its codes. Made by `fine_tune`.
+    """A classifier: an encoder, and a linear head that reads its codes. Made by `fine_tune`, or read by `latentia.load`.
 
     Learnt: `classes_`; `fit_`, how learning went.
     """
@@ -55,6 +60,13 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         """The most probable label of each row."""
         return self.classes_[self.predict_proba(X).argmax(1)]
 
+    def save(self, path: str | Path) -> None:
+        """Write a run folder, with the one of the estimator it began with inside; nothing is pickled."""
+        folder = Path(path)
+        self.source.save(folder / SOURCE)
+        classes = {"classes": self.classes_.tolist(), "type_of_classes": self.classes_.dtype.str}
+        self.fit_.save(folder, seed=self.fit_.seed, estimator=type(self).__name__, **classes)
+
 
 def fine_tune(
     estimator: Any,
@@ -78,8 +90,7 @@ def fine_tune(
     """
     rows = torch.as_tensor(checked_rows(estimator, X, reset=False))
     classes, codes = _classes(labels, len(rows))
-    encoder = deepcopy(estimator.encoder_network()).float().requires_grad_(True)
-    model = LabelDecoder(estimator.model_.latent_shape[0], len(classes), estimator.model_.scaling)
+    model, encoder = _begin(estimator, len(classes))
     nn.init.zeros_(model.conditional.network.weight)  # type: ignore[arg-type]
     nn.init.zeros_(model.conditional.network.bias)  # type: ignore[arg-type]
     learner = AmortizedVI(Point(encoder), bound=LabelBound(), learning_rate=learning_rate)
@@ -87,9 +98,30 @@ def fine_tune(
     data = TensorBatches(
         rows.to(where), batch_size=batch_size, label=torch.as_tensor(codes).to(where), seed=random_state
     )
-    out = FineTuned(estimator)
-    out.fit_ = fit(model, learner, data, max_epochs=max_epochs, seed=random_state, device=estimator.device)
-    out.model_, out.encoder_, out.classes_ = model.requires_grad_(False), encoder.requires_grad_(False), classes
+    done = fit(model, learner, data, max_epochs=max_epochs, seed=random_state, device=estimator.device)
+    return _tuned(estimator, done, encoder, classes)
+
+
+def read_tuned(folder: Path, record: dict[str, Any], source: Any) -> FineTuned:
+    """What `FineTuned.save` wrote, from its run.json and the estimator that it began with."""
+    classes = np.array(record["classes"]).astype(record["type_of_classes"])
+    model, encoder = _begin(source, len(classes))
+    posterior, history = Point(encoder), folder / "history.csv"
+    load_modules(read_tensors(folder / "weights.safetensors"), model, posterior, folder)
+    rows = from_csv(history.read_text(encoding="utf-8")) if history.is_file() else []
+    return _tuned(source, Fit(model.eval(), posterior.eval(), rows, **record["fit"]), encoder, classes)
+
+
+def _begin(estimator: Any, n_classes: int) -> tuple[LabelDecoder, nn.Module]:
+    """A head, and a copy of the encoder, in float32."""
+    encoder = deepcopy(estimator.encoder_network()).float().requires_grad_(True)
+    return LabelDecoder(estimator.model_.latent_shape[0], n_classes, estimator.model_.scaling), encoder
+
+
+def _tuned(source: Any, done: Fit, encoder: nn.Module, classes: np.ndarray) -> FineTuned:
+    out = FineTuned(source)
+    out.fit_, out.classes_ = done, classes
+    out.model_, out.encoder_ = done.model.requires_grad_(False), encoder.requires_grad_(False)  # type: ignore[assignment]
     return out
 
 

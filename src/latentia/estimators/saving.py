@@ -1,6 +1,7 @@
 """A fitted estimator as a run folder, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..randomness import Stream
 from ..scaling import Scaling
 from ..storage import read_tensors, write_json
 from .base import LatentEstimator
+from .fine_tuning import SOURCE, FineTuned, read_tuned
 from .plan import Plan
 
 ESTIMATORS = {
@@ -60,24 +62,46 @@ def open_run(estimator: Any, folder: Path, resume: bool, note: Mapping[str, Any]
     write_json(folder / "run.json", begun)
 
 
-def load(path: str | Path) -> LatentEstimator:
-    """The estimator that was saved in a run folder; runs no code of the folder's.
+def load(path: str | Path) -> Any:
+    """The estimator, or the fine-tuned classifier, that was saved in a run folder; runs no code of the folder's.
 
     Raises:
         RunError: the folder is missing, damaged, newer than this version, or no estimator's.
     """
     folder = Path(path)
     record = read_record(folder)
+    if record.get("estimator") != FineTuned.__name__:
+        return load_latent(folder)
+    source = load_latent(folder / SOURCE)
+    with _damage_told(folder):
+        return read_tuned(folder, record, source)
+
+
+def load_latent(path: str | Path) -> LatentEstimator:
+    """`load` of an estimator of latents; of a classifier it says where the estimator is that the classifier began with."""
+    folder = Path(path)
+    record = read_record(folder)
+    if record.get("estimator") == FineTuned.__name__:
+        raise RunError(
+            f"{folder} holds a fine-tuned classifier, which predicts labels in Python: latentia.load(folder).predict(rows). "
+            f"The autoencoder that it began with is in {folder / SOURCE}."
+        )
     estimator = new_estimator(record, folder)
     if "learnt" not in record:
         raise RunError(f"{folder} holds a fit that has not ended. Finish it with `latentia resume {folder}`.")
-    try:
+    with _damage_told(folder):
         tensors = read_tensors(folder / "weights.safetensors")
         _rebuild(estimator, record, tensors, folder)
         estimator._read_more(folder)
+    return estimator
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{folder / 'run.json'} is damaged ({error!r}). Restore it from a copy, or fit again.") from None
-    return estimator
 
 
 def new_estimator(record: dict[str, Any], folder: Path) -> LatentEstimator:
