@@ -99,3 +99,23 @@ def test_numbers_for_a_text_model_and_text_for_another_are_told(
     (tmp_path / "x.txt").write_text("a b\nc d\n")
     assert main(["fit", str(tmp_path / "x.txt"), "--out", str(tmp_path / "b")]) == 2
     assert "text-vae" in capsys.readouterr().err
+
+
+def test_the_doctor_reads_sentences(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", str(folder / "run"), "--no-lag", "--json"]) == 0
+    words = next(f for f in json.loads(capsys.readouterr().out)["findings"] if f["what"] == "words")
+    assert (words["verdict"], words["numbers"]["unknown"]) == ("fine", 0.0)
+    strange = tmp_path / "strange.txt"
+    strange.write_text("the unicorn sat\n" * 30, encoding="utf-8")
+    assert main(["doctor", str(folder / "run"), "--on", str(strange), "--no-lag", "--json"]) == 0
+    words = next(f for f in json.loads(capsys.readouterr().out)["findings"] if f["what"] == "words")
+    assert words["verdict"] == "look"
+    assert words["numbers"]["unknown"] == pytest.approx(1 / 4)  # the end is a token
+
+
+@pytest.mark.parametrize("what", ["field", "components", "traversal"])
+def test_pictures_of_numbers_are_not_drawn_of_sentences(
+    what: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explore", str(folder / "run"), what]) == 2
+    assert "the rows of this run are sentences" in capsys.readouterr().err

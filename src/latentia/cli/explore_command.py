@@ -56,6 +56,7 @@ def run_explore(
     """Draw, write, say where."""
     choose("WHAT", what, WHAT)
     estimator = load_run(run)
+    _check_rows(estimator, what)
     target = out or run / "explore" / (f"{what}.webp" if what == "training" else f"{what}.png")
     _check_ending(target, what)
     strip = target.with_suffix(".png") if what == "training" else None
@@ -82,6 +83,16 @@ def numbers_of(text: str | None, name: str) -> tuple[int, ...]:
     if not all(part.isdigit() for part in parts):
         raise ParameterError(f"{name} {text!r} is no list of whole numbers. Use numbers from 0, such as 3,7.")
     return tuple(int(part) for part in parts)
+
+
+def _check_rows(estimator: Any, what: str) -> None:
+    from ..report.text_sections import is_text
+
+    if is_text(estimator) and what != "map":
+        raise AbilityError(
+            f"A picture of {what} needs rows of numbers; the rows of this run are sentences. Use map, `latentia report`, which "
+            "walks from sentence to sentence, or TextVAE.interpolate(first, second)."
+        )
 
 
 def _check_ending(target: Path, what: str) -> None:

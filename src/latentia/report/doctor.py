@@ -1,44 +1,22 @@
 """What a finished run suffers from, in plain words, and what to try."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
-import numpy as np
-
 from ..data import Dataset
-from ..data.checks import check_rows
-from ..errors import AbilityError, DataError
+from ..errors import AbilityError
 from ..evidence import Diagnosis, diagnose
-from ..families import Normal
 from ..learn.collapse import collapse_words, cures_for
-from .view import Part, View, make_view
+from .doctor_data import values
+from .findings import Finding, worst
+from .text_sections import is_text, make_text_view
+from .view import Part, make_view
+
+__all__ = ["Finding", "examine", "worst"]
 
 ROWS = 500  # that are looked at
 LAG_STEPS = 100
-VERDICTS = ("fine", "look", "trouble")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Arguments:
-        what: its name, such as "collapse".
-        verdict: "fine", "look" (it may be meant) or "trouble".
-        text: what was found, and what to try.
-        numbers: that it rests on.
-    """
-
-    what: str
-    verdict: str
-    text: str
-    numbers: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return asdict(self)
 
 
 def examine(estimator: Any, dataset: Dataset, *, n_samples: int = 128, lag: bool = True) -> list[Finding]:
@@ -52,26 +30,17 @@ def examine(estimator: Any, dataset: Dataset, *, n_samples: int = 128, lag: bool
 
     Raises: `DataError` where the data have other columns than the fit's.
     """
-    view = make_view(estimator, dataset)
+    view = (make_text_view if is_text(estimator) else make_view)(estimator, dataset)
     rows = view.parts[0].take(ROWS, view.seed)
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _ending(estimator),
         lambda: _latents(estimator, rows, lag),
         lambda: _objective(estimator),
-        lambda: _values(estimator, view, rows),
+        lambda: values(estimator, view, rows),
         lambda: _weights(estimator, rows, n_samples),
         lambda: _fitted(estimator),
     )
     return [finding for look in looks for finding in look()]
-
-
-def worst(findings: list[Finding]) -> str:
-    """The worst verdict of all.
-
-    >>> worst([Finding("a", "look", ""), Finding("b", "fine", "")])
-    'look'
-    """
-    return max((f.verdict for f in findings), key=VERDICTS.index, default="fine")
 
 
 # --- how it ended --------------------------------------------------------------------------------------------------
@@ -158,82 +127,6 @@ def _objective(estimator: Any) -> Iterator[Finding]:
         yield Finding("objective", "look", f"{words} The reported bounds carry the KL at its full price.")
     else:
         yield Finding("objective", "fine", "It was the bound itself at the end.")
-
-
-# --- the data ------------------------------------------------------------------------------------------------------
-
-
-def _values(estimator: Any, view: View, rows: Part) -> Iterator[Finding]:
-    found = [*_likelihood(estimator, view), *_range(view, rows), *_noise(estimator)]
-    yield from found
-    if not found:
-        yield Finding("data", "fine", f"The values suit the likelihood ({estimator.plan_.likelihood}).")
-
-
-def _likelihood(estimator: Any, view: View) -> Iterator[Finding]:
-    plan, x = estimator.plan_, view.parts[-1].x
-    if not estimator.model_.is_density:
-        text = (
-            "The likelihood is a reconstruction error: there is no log p(x). Take 'continuous-bernoulli', or binarize."
-        )
-        yield Finding("likelihood", "look", text)
-    if plan.likelihood != "normal" or plan.scaling.levels is not None or estimator.binarise_ is not None:
-        return
-    whole = x.dtype.kind != "f" or not bool((x != np.floor(x)).any())
-    if plan.kind == "binary":
-        text = "The values are zeros and ones under a normal density, which rises without limit about them: take bernoulli."
-        yield Finding("likelihood", "trouble", text)
-    elif whole and x.min() >= 0:
-        text = (
-            f"The values are whole numbers from {x.min():g} to {x.max():g} under a normal density: its log p(x) is not the "
-            "log-probability of a count. Take likelihood='poisson' or 'negative-binomial'."
-        )
-        yield Finding("likelihood", "look", text)
-    sd = x.std(0)
-    spread = sd.max() / sd[sd > 0].min() if (sd > 0).any() else 1.0
-    if plan.scaling.identity and spread > 100 and not view.mixture:
-        text = (
-            f"The columns' deviations differ by a factor of {spread:.3g}, and the scale is none: take scale='standard'."
-        )
-        yield Finding("scale", "look", text, {"spread": float(spread)})
-
-
-def _range(view: View, rows: Part) -> Iterator[Finding]:
-    """Rows that nothing was learnt from, against the range of those learnt from."""
-    learnt = view.parts[-1].x
-    try:
-        check_rows(rows.x, name=rows.name)
-        view.estimator._estimate(view.estimator._seen(rows.x[:1])[1], "auto", 1)
-    except DataError as error:
-        yield Finding("range", "trouble", str(error))
-        return
-    except AbilityError:
-        pass
-    if rows.x is learnt or not rows.fresh:
-        return
-    low, high = learnt.min(0), learnt.max(0)
-    margin = 0.5 * (high - low)
-    outside = float(((rows.x < low - margin) | (rows.x > high + margin)).mean())
-    if outside > 0.01:
-        text = (
-            f"{100 * outside:.1f} % of the cells of the {rows.name} lie far outside the range of the rows learnt from: they come "
-            "from elsewhere, or in other units."
-        )
-        yield Finding("range", "trouble", text, {"outside": outside})
-
-
-def _noise(estimator: Any) -> Iterator[Finding]:
-    family = getattr(getattr(estimator.model_, "conditional", None), "family", None)
-    if not isinstance(family, Normal) or not family.floor or family.scale not in ("one", "per-feature"):
-        return
-    scale = family.raw_scale.exp()
-    share = float((scale < family.floor).double().mean())
-    if share > 0:
-        text = (
-            f"The learnt noise of {100 * share:.0f} % of the columns is at its floor: these values have hardly any noise, and the "
-            "density has no finite optimum. Compare log p(x) of such fits only at the same floor, or fix noise=0.1."
-        )
-        yield Finding("noise", "look", text, {"share": share, "floor": family.floor})
 
 
 # --- the numbers ---------------------------------------------------------------------------------------------------
