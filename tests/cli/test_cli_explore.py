@@ -55,11 +55,24 @@ def test_values_are_the_numbers_of_the_picture(runs: dict[str, Path], tmp_path: 
     assert main([*line, "--force"]) == 0
 
 
+def test_several_pairs_are_the_ways_of_each(runs: dict[str, Path], tmp_path: Path) -> None:
+    def numbers(rows: str) -> np.ndarray:
+        out, values = (tmp_path / f"{rows}.{ending}" for ending in ("png", "npy"))
+        line = ["explore", str(runs["pictures"]), "interpolation", "--n", "4", "--rows", rows]
+        assert main([*line, "--out", str(out), "--values", str(values)]) == 0
+        return np.load(values)
+
+    both = numbers("3,7,5,2")
+    assert np.array_equal(both, np.concatenate([numbers("3,7"), numbers("5,2")]))
+    assert not np.allclose(both[:4], both[4:])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["tour"], "WHAT"),
         (["interpolation", "--rows", "1"], "between two"),
+        (["interpolation", "--rows", "1,2,3,4"], "one pair of rows"),
         (["interpolation", "--rows", "1,900"], "is not there"),
         (["interpolation", "--way", "direct"], "direct"),
         (["traversal", "--units", "a"], "no list of whole numbers"),

@@ -175,7 +175,10 @@ def explore(
     values: Annotated[
         Path | None, typer.Option("--values", help="Also write the numbers: a .csv, .parquet or .npy file.")
     ] = None,
-    rows: Annotated[str | None, typer.Option("--rows", help="Numbers of rows of the data, from 0: 3,7.")] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option("--rows", help="Numbers of rows of the data, from 0: 3,7; pairs of an interpolation: 3,7,5,2."),
+    ] = None,
     units: Annotated[str | None, typer.Option("--units", help="Numbers of latent units, from 0: 0,1.")] = None,
     n: Annotated[int | None, typer.Option("--n", "-n", help="Points, components or neighbours.")] = None,
     way: Annotated[str, typer.Option("--way", help="Of interpolation: linear, spherical, geodesic.")] = "linear",

@@ -159,13 +159,20 @@ def _traversal(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
 
 def _interpolation(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
     from ..explore import interpolation
-    from ..report.sheets import line_sheet
+    from ..report.sheets import line_sheet, lines_sheet
 
     rows = _pick(asked, data, (0, 1))
-    if len(rows) != 2:
-        raise ParameterError(f"--rows named {len(rows)} rows. An interpolation goes between two, such as --rows 3,7.")
-    x = interpolation(estimator, data.x[rows[0]], data.x[rows[1]], asked.n or 9, asked.kind)
-    return Drawn(line_sheet(_view(estimator, data), data.x[rows], x), x, list(data.columns))
+    if len(rows) % 2:
+        raise ParameterError(
+            f"--rows named {len(rows)} rows. An interpolation goes between two, such as --rows 3,7; name as many pairs as you like."
+        )
+    pairs = rows.reshape(-1, 2)
+    ways = [interpolation(estimator, *data.x[pair], asked.n or 9, asked.kind) for pair in pairs]
+    view = _view(estimator, data)
+    if len(pairs) == 1:
+        return Drawn(line_sheet(view, data.x[rows], ways[0]), ways[0], list(data.columns))
+    names = [f"rows {a}, {b}" for a, b in pairs]
+    return Drawn(lines_sheet(view, names, data.x[rows], ways), np.concatenate(ways), list(data.columns))
 
 
 def _manifold(estimator: Any, data: Dataset, asked: Asked) -> Drawn:

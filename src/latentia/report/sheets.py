@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import AbilityError
 from ..explore import prior_quantiles
 from ..explore.components import Components
 from ..explore.image_plots import line_chart, pairs_chart, traversals_chart
@@ -45,6 +46,25 @@ def line_sheet(view: View, ends: np.ndarray, between: np.ndarray) -> Any:
     mean, sd = standard(view)
     scaled = [((x - mean) / sd)[:, view.columns] for x in (seen, between)]
     return line_of_cells(scaled[0][0], scaled[1], scaled[0][1], view.names, "standard deviations from the mean")
+
+
+def lines_sheet(view: View, names: Sequence[str], ends: np.ndarray, between: Sequence[np.ndarray]) -> Any:
+    """Several pairs of pictures, and what lies decoded between the two of each, line under line.
+
+    Arguments:
+        view: of the run.
+        names: of the pairs.
+        ends: `(2 pairs, columns)`.
+        between: `(points, columns)` of each pair.
+
+    Raises: `AbilityError` for a table.
+    """
+    if not view.image_shape:
+        raise AbilityError("Several pairs are drawn of pictures, and these data are a table. Name one pair of rows.")
+    seen = view.seen(ends)
+    lines = [np.vstack([seen[2 * i : 2 * i + 1], way, seen[2 * i + 1 : 2 * i + 2]]) for i, way in enumerate(between)]
+    ticks = ["A", *(f"{t:.0%}" for t in np.linspace(0, 1, len(between[0]))), "B"]
+    return traversals_chart(list(zip(names, lines)), ticks, view.image_shape, view.limits)
 
 
 def components_sheet(view: View, found: Components) -> Any:
