@@ -268,6 +268,33 @@ def test_resumed_em_ends_with_the_same_bits(model: Any, learner: Any, tmp_path: 
     assert same_bits(whole, rest)
 
 
+@pytest.mark.parametrize(
+    ("model", "learner"),
+    [
+        (lambda: ProbabilisticPCA(6, 2), lambda: ExactEM(start="random")),
+        (lambda: GaussianMixture(6, 2), lambda: ExactEM(n_starts=2, start="random")),
+    ],
+)
+def test_a_run_that_converged_and_is_taken_up_again_stays_as_it_is(model: Any, learner: Any, tmp_path: Path) -> None:
+    x = np.random.default_rng(1).normal(size=(80, 6))
+    torch.manual_seed(0)
+    options: dict[str, Any] = {"max_epochs": 500, "checkpoints": tmp_path}
+    whole = latentia.fit(model(), learner(), x, **options)
+    assert whole.status.startswith("Converged")
+    again = latentia.fit(model(), learner(), x, **options, resume=True)
+    assert same_bits(whole, again)
+    assert (again.status, again.steps) == (whole.status, whole.steps)
+
+
+def test_a_run_whose_patience_ended_and_is_taken_up_again_stays_as_it_is(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"validation": X[:20], "patience": 1, "max_epochs": 400, "checkpoints": tmp_path}
+    whole = run({"learning_rate": 0.05}, **options)
+    assert "had not risen" in whole.status
+    again = run({"learning_rate": 0.05}, **options, resume=True)
+    assert same_bits(whole, again)
+    assert (again.status, again.steps) == (whole.status, whole.steps)
+
+
 def test_a_signal_stops_at_the_end_of_a_step_and_can_be_resumed(tmp_path: Path) -> None:
     def poke(loop: Any) -> None:
         if loop.state.step == 12:

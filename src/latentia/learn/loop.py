@@ -76,6 +76,7 @@ class Loop:
         self.best: dict[str, Tensor] | None = None
         self.held_out: float | None = None
         self.status, self.over, self.signal = "", False, ""
+        self.ended = ""  # how the learner's own stop rule ended the run
         self.seconds, self.rows = 0.0, 0
         self._resumed_steps = 0
 
@@ -102,6 +103,7 @@ class Loop:
         if saved is not None:
             self._restore(saved)
             self._check_limits()
+            self._check_ended()
             self._heed(Signals())
         if self.profile is not None:
             self.profile.attach(self.model, self.state)
@@ -117,6 +119,7 @@ class Loop:
             raise out_of_memory(self.batches.batch_size, self.batches.device) from error
         self.rows += info.rows
         if info.done:
+            self.ended = info.status
             self._stop(info.status)
         if self.batches.epoch != epoch or info.done:
             self._end_epoch(epoch + 1)
@@ -135,6 +138,16 @@ class Loop:
             self._stop(f"Reached max_epochs={limits.max_epochs}.")
         elif limits.max_steps is not None and self.state.step >= limits.max_steps:
             self._stop(f"Reached max_steps={limits.max_steps}.")
+
+    def _check_patience(self) -> None:
+        if self.stopping.over:
+            self._stop(f"The held-out bound had not risen for {self.stopping.patience} epochs.")
+
+    def _check_ended(self) -> None:
+        """Stop where the run that is taken up again had come to its end."""
+        self._check_patience()
+        if self.ended:
+            self._stop(self.ended)
 
     def _heed(self, signals: Signals) -> None:
         """Stop for the clock or a signal; all processes at the same step."""
@@ -178,8 +191,7 @@ class Loop:
             self._stop("Stopped by a callback.")
         self._show(True)
         self.sums = Sums()
-        if self.stopping.over:
-            self._stop(f"The held-out bound had not risen for {self.stopping.patience} epochs.")
+        self._check_patience()
         if self.limits.checkpoints and save:
             self.save()
 
@@ -303,6 +315,7 @@ class Loop:
             "seconds": self.elapsed,
             "numbers": kept.numbers,
             "sums": counts,
+            "ended": self.ended,
         }
         if self.processes.first:
             save_checkpoint(self.limits.checkpoints, Checkpoint(self.state.step, tensors, numbers))
@@ -319,6 +332,7 @@ class Loop:
         stopping = saved.numbers["stopping"]
         self.stopping = replace(EarlyStopping(**stopping), patience=self.limits.patience)
         self.held_out, self.seconds = saved.numbers["held_out"], saved.numbers["seconds"]
+        self.ended = saved.numbers["ended"]
         device = self.batches.device
         own = saved.tensors if self.processes.first else under(of_rank(self.processes.rank), saved.tensors)
         self.sums.restore(under("sums", own), saved.numbers["sums"], device)
