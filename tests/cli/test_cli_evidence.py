@@ -107,6 +107,7 @@ def test_gaps(run: Path, table: Path, on_disk: Path, capsys: Any) -> None:
     assert "amortisation" in capsys.readouterr().out
     again = shown(capsys, "gaps", run, on_disk, *words[3:], "--stream", "yes")
     assert again["rows"] == 20
+    assert shown(capsys, *words, "--richer", "flow")["richer_family"] == "a flow"
 
 
 def test_calibrate(run: Path, tmp_path: Path, capsys: Any) -> None:
@@ -128,6 +129,7 @@ BAD = {
     "no proposal": (["score", "RUN", "DATA", "--proposal", "best"], "proposal='best'"),
     "no simulated": (["score", "RUN", "DATA", "--evidence", "bidirectional", "--samples", "2", "--steps", "2",
                       "--limit", "2", "--simulated", "0"], "n_rows=0"),
+    "no such family": (["gaps", "RUN", "DATA", "--richer", "mixture"], "richer"),
     "no steps": (["gaps", "RUN", "DATA", "--steps", "0"], "n_steps=0"),
     "few rows": (["calibrate", "RUN", "--rows", "3"], "too few"),
     "plot": (["calibrate", "RUN", "--plot", "x.doc"], ".png"),

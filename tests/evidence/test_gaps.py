@@ -71,10 +71,12 @@ def test_gaps_are_the_divergences(hidden: bool) -> None:
     assert "amortisation" in str(found)
 
 
-def test_rows_do_not_depend_on_their_neighbours() -> None:
+@pytest.mark.parametrize("richer", ["full", "flow"])
+def test_rows_do_not_depend_on_their_neighbours(richer: str) -> None:
     model, x = problem(1)
-    together = evidence.gaps(model, Off(), x, n_samples=50, n_steps=20)
-    apart = evidence.gaps(model, Off(), x.flip(0), n_samples=50, n_steps=20, chunk=4)
+    options = {"n_samples": 50, "n_steps": 20, "richer": richer}
+    together = evidence.gaps(model, Off(), x, **options)
+    apart = evidence.gaps(model, Off(), x.flip(0), **options, chunk=4)
     for name in ("log_prob", "encoder", "local", "richer"):
         a, b = getattr(together, name).values, getattr(apart, name).values.flip(0)
         assert torch.allclose(a, b, atol=1e-8), name
@@ -82,6 +84,8 @@ def test_rows_do_not_depend_on_their_neighbours() -> None:
 
 def test_refusals() -> None:
     model, x = problem()
+    with pytest.raises(ParameterError, match="richer='mixture'"):
+        evidence.gaps(model, Off(), x, richer="mixture")
     with pytest.raises(ParameterError, match="n_steps=0"):
         evidence.gaps(model, Off(), x, n_steps=0)
     exact = lambda batch, model: model.posterior(batch.x)  # noqa: E731

@@ -29,6 +29,7 @@ def gaps(
     source: Data,
     samples: Annotated[int, typer.Option("--samples", help="Draws of z per row of each number.")] = 1000,
     steps: Annotated[int, typer.Option("--steps", help="Steps of each row's own q.")] = 300,
+    richer: Annotated[str, typer.Option("--richer", help="The richer family: full (covariance) or flow.")] = "full",
     limit: Limit = 500,
     seed: Seed = 0,
     drop: Names = None,
@@ -42,7 +43,7 @@ def gaps(
     from .evidence_commands import run_gaps
 
     selection = {"drop": drop or [], "label": label, "weight": weight, "split": split, "stream": stream}
-    return run_gaps(run, source, selection, samples, steps, limit, seed, json)
+    return run_gaps(run, source, selection, samples, steps, richer, limit, seed, json)
 
 
 @app.command()

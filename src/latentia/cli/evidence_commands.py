@@ -54,8 +54,16 @@ def show_bracket(bracket: Any, console: Console) -> None:
 
 
 def run_gaps(
-    run: Path, source: str, selection: dict[str, Any], samples: int, steps: int, limit: int | None, seed: int, as_json: bool
-) -> int:  # fmt: skip
+    run: Path,
+    source: str,
+    selection: dict[str, Any],
+    samples: int,
+    steps: int,
+    richer: str,
+    limit: int | None,
+    seed: int,
+    as_json: bool,
+) -> int:
     """Print the gaps of a run on data."""
     import torch
 
@@ -68,9 +76,8 @@ def run_gaps(
     assert isinstance(found_rows, Dataset)
     rows = estimator._seen(found_rows.x)[1]
     weight = None if found_rows.weight is None else torch.as_tensor(found_rows.weight)
-    found = gaps(
-        estimator.model_, estimator.posterior_, rows, n_samples=samples, n_steps=steps, seed=seed, weight=weight
-    )
+    options: dict[str, Any] = {"n_samples": samples, "n_steps": steps, "richer": richer, "seed": seed, "weight": weight}
+    found = gaps(estimator.model_, estimator.posterior_, rows, **options)
     if as_json:
         print_json({"run": str(run), "data": found_rows.name, "rows": len(rows), **found.as_dict()})
         return 0
@@ -84,7 +91,7 @@ def _show_gaps(found: Any, where: str) -> None:
         ("log p(x)", found.log_prob),
         ("ELBO, encoder", found.encoder),
         ("ELBO, a q of its own for each row", found.local),
-        ("the same, full covariance", found.richer),
+        (f"the same, {found.richer_family}", found.richer),
     ]
     console.print(estimate_table(rows, None, f"Nats per row, on {where}"))
     table = Table(title="What the ELBO lacks, nats per row", title_justify="left")
@@ -94,7 +101,7 @@ def _show_gaps(found: Any, where: str) -> None:
         ("inference", found.inference, "all of it"),
         ("= approximation", found.approximation, "a richer family of q"),
         ("+ amortisation", found.amortisation, "a better encoder, or refined q"),
-        ("approximation, full covariance", found.richer_approximation, "a family beyond normal"),
+        (f"approximation, {found.richer_family}", found.richer_approximation, "a family richer still"),
     )
     for name, gap, cure in kinds:
         table.add_row(name, f"{gap.mean:.3f}", f"± {gap.mc_error:.3f}", f"± {gap.row_error:.3f}", cure)

@@ -12,13 +12,16 @@ from ..abilities import HasLogProb
 from ..batch import Batch
 from ..bounds.evaluate import evaluating
 from ..distributions import Either
-from ..errors import ParameterError
+from ..errors import ParameterError, choose
 from ..estimate import Estimate
-from ..posteriors import Posterior, Refined
+from ..posteriors import Posterior, Refined, RefinedFlow
 from .estimators import elbo_numbers, importance_numbers
 from .rows import at_least_one, over_rows, require_density, rows_of, weights_of
 from .running import RowNumbers, exact_numbers, pooled_error
 from .saying import stated
+
+LOCAL = "elbo, local, "
+RICHER = {"full": "full covariance", "flow": "a flow"}
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Gaps:
-    """log p(x) and the ELBO of three q: the encoder's, the best of its family for each row, the best normal one.
+    """log p(x) and the ELBO of three q: the encoder's, the best of its family for each row, the best of a richer one.
 
     inference gap = approximation gap + amortisation gap:
     log p - ELBO(encoder) = (log p - ELBO(local)) + (ELBO(local) - ELBO(encoder)).
 
     Arguments:
         log_prob: log p(x), exact or importance-weighted.
-        encoder, local, richer: ELBO of the encoder's q; of a q of the same family, and of a normal q with full covariance,
-            moved up the bound of each row.
+        encoder, local, richer: ELBO of the encoder's q; of a q of the same family, and of one of a richer family (normal with
+            full covariance, or a flow), moved up the bound of each row.
     """
 
     log_prob: Estimate
@@ -74,8 +77,13 @@ class Gaps:
 
     @property
     def richer_approximation(self) -> Difference:
-        """What would be lacking with a full covariance."""
+        """What would be lacking with the richer family."""
         return difference(self.log_prob, self.richer)
+
+    @property
+    def richer_family(self) -> str:
+        """The richer family, in words."""
+        return self.richer.method.removeprefix(LOCAL)
 
     @property
     def warning(self) -> str:
@@ -87,14 +95,14 @@ class Gaps:
         names = ("inference", "approximation", "amortisation", "richer_approximation")
         found = {name: vars(getattr(self, name)) for name in names}
         estimates = {name: getattr(self, name).as_dict() for name in ("log_prob", "encoder", "local", "richer")}
-        return {"unit": "nats per row", "gaps": found, **estimates}
+        return {"unit": "nats per row", "richer_family": self.richer_family, "gaps": found, **estimates}
 
     def __str__(self) -> str:
         lines = [
             f"inference gap      {self.inference}",
             f"= approximation    {self.approximation}",
             f"+ amortisation     {self.amortisation}",
-            f"approximation gap with full covariance {self.richer_approximation}",
+            f"approximation gap with {self.richer_family} {self.richer_approximation}",
         ]
         return "\n".join([*lines, self.warning] if self.warning else lines)
 
@@ -109,12 +117,13 @@ def gaps(
     seed: int = 0,
     weight: Tensor | None = None,
     chunk: int = 1024,
+    richer: str = "full",
 ) -> Gaps:
     """The inference gap of each row, as approximation gap and amortisation gap.
 
-    A q of the encoder's family, and one with full covariance, begin at the encoder's and are moved up the ELBO of each row,
-    p held. log p(x) is exact where the model knows it; else importance-weighted, with the full q (a tenth of the draws
-    from the prior). What steps have not reached counts as approximation; an importance-weighted log p(x) is a lower bound, and so
+    A q of the encoder's family begins at the encoder's, one with full covariance where that ended, and a flow where that
+    ended; each is moved up the ELBO of each row, p held. log p(x) is exact where the model knows it; else
+    importance-weighted, with the richest q (a tenth of the draws from the prior). What steps have not reached counts as approximation; an importance-weighted log p(x) is a lower bound, and so
     are the inference and the approximation gap then. Nothing is clipped at zero.
 
     Arguments:
@@ -123,6 +132,8 @@ def gaps(
         n_samples: draws of z per row of each number.
         n_steps: of each optimisation.
         seed, weight, chunk: as for `elbo`.
+        richer: "full", a normal q with full covariance; "flow", a `posteriors.RefinedFlow` from there, which takes about
+            three times as long.
 
     Raises: `AbilityError` where q is not normal, or the model has no density.
 
@@ -140,6 +151,7 @@ def gaps(
     """
     require_density(model)
     at_least_one(n_samples)
+    choose("richer", richer, tuple(RICHER))
     if n_steps < 1:
         raise ParameterError(f"n_steps={n_steps} is too small. At least one step is needed.")
     batches = rows_of(model, data, weight, chunk)
@@ -148,18 +160,20 @@ def gaps(
     def columns(batch: Batch, _: int) -> list[Tensor]:
         first = posterior(batch, model)
         local = Refined(_Fixed(first), n_steps=n_steps, seed=seed + 1)(batch, model)
-        richer = Refined(_Fixed(local), n_steps=n_steps, seed=seed + 2, full=True)(batch, model)
+        rich = Refined(_Fixed(local), n_steps=n_steps, seed=seed + 2, full=True)(batch, model)
+        if richer == "flow":
+            rich = RefinedFlow(_Fixed(rich), n_steps=n_steps, seed=seed + 6)(batch, model)
         bounds = [
-            elbo_numbers(model, _Fixed(q), batch, n_samples, seed + 3 + i) for i, q in enumerate((first, local, richer))
+            elbo_numbers(model, _Fixed(q), batch, n_samples, seed + 3 + i) for i, q in enumerate((first, local, rich))
         ]
-        return [column for found in (_log_prob(model, richer, batch, n_samples, seed), *bounds) for column in found]
+        return [column for found in (_log_prob(model, rich, batch, n_samples, seed), *bounds) for column in found]
 
     with evaluating(model, posterior):
         found = over_rows(batches, 16, columns)
     numbers, weights = [RowNumbers(*found[i : i + 4]) for i in range(0, 16, 4)], weights_of(batches)
     how = ("exact", "exact", 0) if exact else ("lower", "importance, local", n_samples)
     log_prob = stated(*how, numbers[0], weights)
-    names = ("elbo", "elbo, local", "elbo, local, full covariance")
+    names = ("elbo", "elbo, local", LOCAL + RICHER[richer])
     return Gaps(log_prob, *(stated("lower", name, n_samples, n, weights) for name, n in zip(names, numbers[1:])))
 
 

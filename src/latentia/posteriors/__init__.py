@@ -10,6 +10,7 @@ from .local import Local
 from .mean_field import MeanField
 from .point import BestPoint, Point
 from .refined import Refined
+from .refined_flow import RefinedFlow
 from .semi_amortized import SemiAmortized
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "Point",
     "Posterior",
     "Refined",
+    "RefinedFlow",
     "SemiAmortized",
 ]

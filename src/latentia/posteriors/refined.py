@@ -1,5 +1,6 @@
 """The encoder's proposal, refined for each row by some steps on the bound."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -54,11 +55,7 @@ class Refined(Posterior):
         full: bool = False,
     ) -> None:
         super().__init__()
-        if n_steps < 1 or n_samples < 1 or not learning_rate > 0:
-            raise ParameterError(
-                f"n_steps={n_steps}, n_samples={n_samples}, learning_rate={learning_rate} cannot be used. "
-                "Use at least one step, one sample and a positive rate."
-            )
+        check_steps(n_steps, n_samples, learning_rate)
         self.start, self.n_steps, self.learning_rate = start, n_steps, learning_rate
         self.n_samples, self.seed, self.full = n_samples, seed, full
 
@@ -84,21 +81,13 @@ class Refined(Posterior):
         """Steps of (shift, log stretch, lower): z = start + unit (shift + M eps), M from stretch and lower."""
         lower = start.new_zeros(*start.shape, start.shape[-1] if self.full else 0)
         moved = [t.requires_grad_() for t in (torch.zeros_like(start), torch.zeros_like(start), lower)]
-        optimizer = torch.optim.Adam(moved if self.full else moved[:2], lr=self.learning_rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.n_steps)
-        noise = RowNoise(batch.x, self.seed)
-        for _ in range(self.n_steps):
-            eps = noise.normal(self.n_samples, start.shape[1:]).to(start.dtype)
-            noise.skip(self.n_samples)
-            with torch.enable_grad():
-                u, pull = self._draws(moved, eps)
-                rise = model.log_joint(batch.x, start + unit * u, batch.observed).mean(0)
-                loss = -(rise + (pull * u).flatten(2).sum(-1).mean(0)).sum()
-                gradients = torch.autograd.grad(loss, moved, allow_unused=True)
-            for tensor, gradient in zip(moved, gradients):
-                tensor.grad = gradient
-            optimizer.step()
-            schedule.step()
+
+        def draw(eps: Tensor) -> tuple[Tensor, Tensor]:
+            u, pull = self._draws(moved, eps)
+            return start + unit * u, (pull * u).flatten(2).sum(-1)
+
+        few = moved if self.full else moved[:2]
+        climbed(batch, model, few, draw, start.shape[1:], self.n_steps, self.n_samples, self.learning_rate, self.seed)
         return [tensor.detach() for tensor in moved]
 
     def _draws(self, moved: list[Tensor], eps: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,6 +99,51 @@ class Refined(Posterior):
         draws = shift + (tril @ eps.unsqueeze(-1)).squeeze(-1)
         pull = torch.linalg.solve_triangular(tril.detach().mT, eps.permute(1, 2, 0), upper=True)
         return draws, pull.permute(2, 0, 1)
+
+
+def check_steps(n_steps: int, n_samples: int, learning_rate: float) -> None:
+    """Raise `ParameterError` where nothing would move."""
+    if n_steps < 1 or n_samples < 1 or not learning_rate > 0:
+        raise ParameterError(
+            f"n_steps={n_steps}, n_samples={n_samples}, learning_rate={learning_rate} cannot be used. "
+            "Use at least one step, one sample and a positive rate."
+        )
+
+
+def climbed(
+    batch: Batch,
+    model: Any,
+    moved: list[Tensor],
+    draw: Callable[[Tensor], tuple[Tensor, Tensor]],
+    shape: Sequence[int],
+    n_steps: int,
+    n_samples: int,
+    learning_rate: float,
+    seed: int,
+) -> None:
+    """Steps of Adam of `moved` up the ELBO of each row, the rate falling to zero by half a cosine.
+
+    Arguments:
+        batch, model: rows, and p.
+        moved: numbers of each row, changed in place.
+        draw: of normal noise `(samples, batch, *shape)`: z, and -log q(z) or what has its gradient, `(samples, batch)`.
+        shape: of one row's noise.
+        n_steps, n_samples, learning_rate, seed: as of `Refined`.
+    """
+    optimizer = torch.optim.Adam(moved, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+    noise = RowNoise(batch.x, seed)
+    for _ in range(n_steps):
+        eps = noise.normal(n_samples, tuple(shape)).to(moved[0].dtype)
+        noise.skip(n_samples)
+        with torch.enable_grad():
+            z, surprise = draw(eps)
+            rise = model.log_joint(batch.x, z, batch.observed).mean(0)
+            gradients = torch.autograd.grad(-(rise + surprise.mean(0)).sum(), moved)
+        for tensor, gradient in zip(moved, gradients):
+            tensor.grad = gradient
+        optimizer.step()
+        schedule.step()
 
 
 def _tril(stretch: Tensor, lower: Tensor) -> Tensor:
