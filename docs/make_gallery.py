@@ -3,6 +3,8 @@
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from latentia.cli import main
@@ -11,17 +13,19 @@ PAGE = Path(__file__).parent / "gallery.md"
 
 
 def commands(text: str) -> list[list[str]]:
-    """Arguments of each `latentia` line in the page's blocks."""
+    """Words of each line in the page's blocks."""
     blocks = re.findall(r"```text\n(.*?)```", text, flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith("latentia ")]
-    return [shlex.split(line)[1:] for line in lines]
+    return [shlex.split(line) for block in blocks for line in block.splitlines() if line.strip()]
 
 
 def make() -> None:
     """Fit into runs/gallery, draw into docs/images."""
     shutil.rmtree("runs/gallery", ignore_errors=True)
-    for arguments in commands(PAGE.read_text(encoding="utf-8")):
-        print("latentia", *arguments, flush=True)
+    for program, *arguments in commands(PAGE.read_text(encoding="utf-8")):
+        print(program, *arguments, flush=True)
+        if program == "python":
+            subprocess.run([sys.executable, *arguments], check=True)
+            continue
         force = ["--force"] if arguments[0] == "explore" else []
         if main([*arguments, *force]) != 0:
             raise SystemExit(1)
