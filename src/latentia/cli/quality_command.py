@@ -6,9 +6,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import ParameterError
+from ..errors import AbilityError, ParameterError
 from ..estimators import load_latent as load_run
 from ..evidence import Measured, features, quality
+from ..report.text_sections import is_text
 from .showing import print_json
 from .using import matching
 
@@ -22,6 +23,11 @@ def run_quality(
     if n is not None and n < 8:
         raise ParameterError(f"--n {n} is too small. At least 8 rows of each are needed, some thousand are better.")
     estimator = load_run(run)
+    if is_text(estimator):
+        raise AbilityError(
+            "The samples of this run are sentences, and distances need rows of numbers. Look at `latentia sample` and at the "
+            "perplexity of `latentia score`, or give evidence.quality numbers that you take from the sentences."
+        )
     split = selection.pop("split")
     whole = matching(run, source, {**selection, "split": "train"})
     split = ("train" if whole.test is None else "test") if split == "auto" else split
