@@ -39,6 +39,7 @@ COMMANDS: list[list[str]] = [
     ["gaps", "RUN", "DATA", "--limit", "4", "--steps", "3", "--samples", "8"],
     ["quality", "RUN", "DATA", "--features", "pca-2"],
     ["compare", "RUN", "RUN", "--on", "DATA", "--samples", "8"],
+    ["compare", "RUN", "RUN", "--on", "DATA", "--features", "raw"],
     *(["explore", "RUN", what] for what in ("traversal", "interpolation", "map", "field", "components", "neighbours")),
     ["resume", "RUN"],
 ]

@@ -10,6 +10,7 @@ from rich.table import Table
 from ..errors import ParameterError, RunError
 from ..estimators import load_latent as load_run
 from ..evidence import features, quality
+from .quality_command import refuse_sentences
 from .showing import SIGN, print_json
 from .using import matching
 
@@ -43,6 +44,8 @@ def run_beside(runs: list[Path], on: str, asked: Beside, pictures: Path | None, 
     if pictures is not None and pictures.suffix.lower() != ".png":
         raise ParameterError(f"--pictures {pictures} must end in .png. Use another name.")
     estimators = [load_run(run) for run in runs]
+    for estimator in estimators:
+        refuse_sentences(estimator)
     whole = matching(runs[0], on, {"split": "train"})
     part = whole.part("train" if whole.test is None else "test")
     learnt = features(asked.extractor, whole.x, label=whole.label, image_shape=whole.image_shape, seed=asked.seed)

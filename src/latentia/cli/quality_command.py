@@ -23,11 +23,7 @@ def run_quality(
     if n is not None and n < 8:
         raise ParameterError(f"--n {n} is too small. At least 8 rows of each are needed, some thousand are better.")
     estimator = load_run(run)
-    if is_text(estimator):
-        raise AbilityError(
-            "The samples of this run are sentences, and distances need rows of numbers. Look at `latentia sample` and at the "
-            "perplexity of `latentia score`, or give evidence.quality numbers that you take from the sentences."
-        )
+    refuse_sentences(estimator)
     split = selection.pop("split")
     whole = matching(run, source, {**selection, "split": "train"})
     split = ("train" if whole.test is None else "test") if split == "auto" else split
@@ -41,6 +37,15 @@ def run_quality(
     console = Console(highlight=False)
     console.print(_table(found.numbers, f"{rows:,} samples of {run} beside {rows:,} rows of {part.name} ({split})"))
     return 0
+
+
+def refuse_sentences(estimator: Any) -> None:
+    """Raise `AbilityError` where the samples are text, between which there are no distances."""
+    if is_text(estimator):
+        raise AbilityError(
+            "The samples of this run are sentences, and distances need rows of numbers. Look at `latentia sample` and at the "
+            "perplexity of `latentia score`, or give evidence.quality numbers that you take from the sentences."
+        )
 
 
 def _table(numbers: tuple[Measured, ...], title: str) -> Table:
