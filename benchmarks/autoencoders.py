@@ -209,6 +209,7 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=1280, help="of the matrices that are streamed")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3, help="data sets of the score")
     parser.add_argument("--keep", action="store_true", help="save the deep autoencoder under runs/")
     asked = parser.parse_args()
     parts[asked.part](asked)

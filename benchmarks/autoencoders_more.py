@@ -72,10 +72,13 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def denoiser(scale: float, seed: int, **options: Any) -> DenoisingAutoencoder:
-    """Small and smooth, for two columns; the learning rate falls to zero so that the corruption's noise is averaged."""
-    given: dict[str, Any] = {"hidden": (16, 16, 16), "activation": "silu", "learning_rate": 0.01, "schedule": "cosine"}
-    given |= {"max_epochs": 500, "batch_size": 2000, "validation_fraction": 0, "device": "cpu", "random_state": seed}
-    given["optimizer"] = "adamw"
+    """Small and smooth, for two columns; the learning rate falls to zero so that the corruption's noise is averaged.
+
+    Chosen by the denoising error of held-out rows, five-fold, on the mixture of seed 0: GELU before SiLU and tanh, three layers
+    before one and two, no decay of weights, and long enough.
+    """
+    given: dict[str, Any] = {"hidden": (16, 16, 16), "activation": "gelu", "learning_rate": 0.01, "schedule": "cosine"}
+    given |= {"max_epochs": 1000, "batch_size": 500, "validation_fraction": 0, "device": "cpu", "random_state": seed}
     return DenoisingAutoencoder(16, noise_scale=scale, **{**given, **options})
 
 
@@ -83,26 +86,39 @@ def score(asked: argparse.Namespace) -> None:
     """Line 4: a mixture of three normals, sigma 0.3, and a spiral, sigma 0.02."""
     from autoencoders import write
 
-    lines = ["| data | what | value | line | seconds |", "|---|---|---|---|---|"]
-    lines += _mixture_lines(asked.seed, asked.epochs) + _spiral_lines(asked.seed, asked.epochs)
-    write("score", "The score of a denoising autoencoder", lines)
+    title = "The score of a denoising autoencoder"
+    lines = [
+        "| data | what | value | line | seconds |",
+        "|---|---|---|---|---|",
+        *_spiral_lines(asked.seed, asked.epochs),
+    ]
+    lines += ["", f"A mixture of three normals, {N_ROWS:,} rows, sigma 0.3, over 5,000 noised points that are new; every seed draws its own rows, "
+              "points and weights. The rows smoothed is the exact score of the training rows with noise, what a perfect fit to them would give.", ""]  # fmt: skip
+    lines += ["| seed | relative L2 error | line | mean cosine | line | the rows smoothed: relative error | seconds |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    found = []
+    for seed in range(asked.seed, asked.seed + asked.seeds):
+        relative, cosine, kernel, seconds = _of_mixture(seed, asked.epochs)
+        found.append((relative, cosine, kernel, seconds))
+        lines.append(f"| {seed} | {relative:.4f} | < 0.05 | {cosine:.4f} | > 0.99 | {kernel:.4f} | {seconds:.0f} |")
+        print(lines[-1], flush=True)
+    relative, cosine, kernel, _ = np.mean(found, 0)
+    error = np.std([each[0] for each in found], ddof=1) / len(found) ** 0.5 if len(found) > 1 else float("nan")
+    lines.append(f"| mean | {relative:.4f} ± {error:.4f} | < 0.05 | {cosine:.4f} | > 0.99 | {kernel:.4f} | |")
+    write("score", title, lines)
 
 
-def _mixture_lines(seed: int, epochs: int | None) -> list[str]:
+def _of_mixture(seed: int, epochs: int | None) -> tuple[float, float, float, float]:
+    """Relative error and mean cosine of a fit, relative error of the rows smoothed, seconds of the fit."""
     rng, scale = np.random.default_rng(seed), 0.3
     x, fresh = mixture(N_ROWS, rng), mixture(5000, rng)
     y = fresh + scale * rng.normal(size=fresh.shape)
     true, begun = mixture_score(y, scale), time.perf_counter()
     model = denoiser(scale, seed, **({"max_epochs": epochs} if epochs else {})).fit(x)
     found, seconds = model.score_field(y), time.perf_counter() - begun
-    relative = np.linalg.norm(found - true) / np.linalg.norm(true)
-    kernel = np.linalg.norm(_mean_shift(y, x, scale**2) - true) / np.linalg.norm(true)
-    return [
-        f"| three normals, {N_ROWS:,} rows, sigma 0.3 | relative L2 error, over 5,000 noised points | {relative:.4f} | < 0.05 | {seconds:.0f} |",
-        f"| | mean cosine | {cosines(found, true).mean():.4f} | > 0.99 | |",
-        f"| | cosine of the whole field | {(found * true).sum() / np.linalg.norm(found) / np.linalg.norm(true):.4f} | | |",
-        f"| | for comparison: relative error of the exact score of the {N_ROWS:,} rows smoothed, which knows no more | {kernel:.4f} | | |",
-    ]
+    size = np.linalg.norm(true)
+    kernel = np.linalg.norm(_mean_shift(y, x, scale**2) - true) / size
+    return float(np.linalg.norm(found - true) / size), float(cosines(found, true).mean()), float(kernel), seconds
 
 
 def _spiral_lines(seed: int, epochs: int | None) -> list[str]:
@@ -111,7 +127,8 @@ def _spiral_lines(seed: int, epochs: int | None) -> list[str]:
     u = rng.uniform(0.05, 0.95, 4000)
     shift = scale * rng.uniform(0.5, 3.0, 4000) * rng.choice([-1.0, 1.0], 4000)
     y, begun = spiral(u) + shift[:, None] * spiral_normal(u), time.perf_counter()
-    options = {"hidden": (64, 64, 64), "max_epochs": epochs or 300, "learning_rate": 0.005, "batch_size": 1000}
+    options = {"hidden": (64, 64, 64), "max_epochs": epochs or 150, "learning_rate": 0.005, "batch_size": 1000}
+    options |= {"activation": "silu", "optimizer": "adamw"}
     model = denoiser(scale, seed, **options).fit(x)
     found, seconds = model.score_field(y), time.perf_counter() - begun
     mean = cosines(found, nearest(y) - y).mean()
