@@ -119,3 +119,12 @@ def test_pictures_of_numbers_are_not_drawn_of_sentences(
 ) -> None:
     assert main(["explore", str(folder / "run"), what]) == 2
     assert "the rows of this run are sentences" in capsys.readouterr().err
+
+
+def test_cures_and_diagnosis_of_collapse_are_options_of_text_too(folder: Path) -> None:
+    out = folder / "committed"
+    told = ["--committed-rate", "1", "--diagnose-every", "1", "--no-report"]
+    assert main(["fit", str(folder / "lines.txt"), "--out", str(out), *OPTIONS, *told]) == 0
+    probes = [row for row in load(out).history_ if row["split"] == "probe"]
+    assert [row["epoch"] for row in probes] == [1, 2]
+    assert all(row["kl"] >= 0.9 for row in probes)  # one nat, as drawn

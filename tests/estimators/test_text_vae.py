@@ -185,3 +185,30 @@ def test_what_cannot_be_generated_is_told(fitted: TextVAE) -> None:
     ):
         with pytest.raises(UserError):
             call()
+
+
+# --- collapse: one cure that needs q, and the look at it -------------------------------------------------------------
+
+
+def test_the_committed_rate_holds_for_sentences_and_after_loading(tmp_path: Path) -> None:
+    """KL of each sentence from the means and scales that `transform` gives, by the closed form."""
+    plain, committed = (TextVAE(**SMALL, committed_rate=rate).fit(LINES) for rate in (0.0, 1.0))
+    committed.save(tmp_path / "run")
+
+    def kl(model: TextVAE) -> np.ndarray:
+        mean, sd = model.transform(LINES, return_std=True)
+        return 0.5 * (mean**2 + sd**2 - 1 - 2 * np.log(sd)).sum(1)
+
+    assert kl(plain).min() < 0.5
+    assert kl(committed).min() >= 1 - 1e-5
+    assert np.array_equal(latentia.load(tmp_path / "run").transform(LINES), committed.transform(LINES))
+    with pytest.raises(ParameterError, match="committed_rate=-1"):
+        TextVAE(**SMALL, committed_rate=-1.0).fit(LINES)
+
+
+def test_looking_at_the_latents_writes_history_and_changes_no_bit() -> None:
+    plain, watched = (TextVAE(**SMALL, diagnose_every=every).fit(LINES) for every in (0, 2))
+    rows = [row for row in watched.history_ if row["split"] == "probe"]
+    assert [row["epoch"] for row in rows] == [2]
+    assert rows[0]["ceiling"] == pytest.approx(log(len(LINES) - len(watched.held_out_rows_)))
+    assert all(torch.equal(a, b) for a, b in zip(plain.fit_.tensors().values(), watched.fit_.tensors().values()))

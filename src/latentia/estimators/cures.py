@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..data import Sentences
 from ..errors import AbilityError, ParameterError
 from ..evidence import CollapseWatch
 from ..families import Normal
@@ -87,9 +88,17 @@ def collapse_watch(estimator: Any, training: Any) -> list[Any]:
     every = estimator.diagnose_every
     if not every:
         return []
-    n_rows = len(training) if torch.is_tensor(training) else training.n_rows
+    n_rows = len(training) if torch.is_tensor(training) or isinstance(training, Sentences) else training.n_rows
     numbers = np.unique(np.linspace(0, n_rows - 1, PROBES).round().astype(np.int64))
-    rows = training[numbers] if torch.is_tensor(training) else torch.from_numpy(training.take(numbers).x)
+    rows = _taken(training, numbers)
     if estimator.binarise_ is not None:
         rows = estimator.binarise_(rows.double(), estimator.seed_)
     return [CollapseWatch(rows, every=int(every), seed=int(estimator.seed_))]
+
+
+def _taken(training: Any, numbers: np.ndarray) -> torch.Tensor:
+    if torch.is_tensor(training):
+        return training[numbers]
+    if isinstance(training, Sentences):
+        return torch.from_numpy(training.padded(numbers))
+    return torch.from_numpy(training.take(numbers).x)

@@ -1,5 +1,6 @@
 """The variational autoencoder of sentences, as an estimator."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import exp
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from ..data import Vocabulary
 from ..data.text import as_lines
 from ..distributions import TokenSequence
 from ..errors import DataError, ParameterError, choose
-from ..families import Normal, Tokens
+from ..families import Tokens
 from ..learn import Learner
 from ..models import LatentVariableModel, Model, StandardNormal
 from ..networks import LSTMDecoder, LSTMEncoder, TransformerDecoder, TransformerEncoder
@@ -25,6 +26,8 @@ from ..randomness import Stream
 from ..scaling import Scaling
 from .base import LatentEstimator
 from .building import make_learner
+from .cures import collapse_watch, with_committed_rate
+from .latents import make_latent
 from .lines import Lines, in_words
 from .plan import Plan
 from .vae import VAE
@@ -52,10 +55,10 @@ class TextVAE(LatentEstimator):
         dropout: share of the decoder's cells set to zero while learning.
         word_dropout: share of the decoder's input words hidden while learning, so that it must ask z.
         learner, learner_options, bound, n_samples: see `VAE`.
-        kl_weight, kl_warm_up, kl_annealing, kl_cycles, free_bits, free_bits_group, target_rate: see `VAE`.
+        kl_weight, kl_warm_up, kl_annealing, kl_cycles, free_bits, free_bits_group, target_rate, committed_rate: see `VAE`.
         max_epochs, max_time, batch_size: how long, seconds at most, sentences per step; batches hold sentences of like lengths.
         optimizer, learning_rate, schedule, gradient_clip, validation_fraction, patience, device, precision, execution,
-            warm_start, random_state, verbose: see `VAE`.
+            diagnose_every, warm_start, random_state, verbose: see `VAE`.
 
     Source: Bowman et al., "Generating sentences from a continuous space", 2016.
 
@@ -98,6 +101,7 @@ class TextVAE(LatentEstimator):
         free_bits: float = 0.0,
         free_bits_group: int = 1,
         target_rate: float | None = None,
+        committed_rate: float = 0.0,
         max_epochs: int = 20,
         max_time: float | None = None,
         batch_size: int = 32,
@@ -110,6 +114,7 @@ class TextVAE(LatentEstimator):
         device: str = "auto",
         precision: str = "float32",
         execution: str = "auto",
+        diagnose_every: int = 0,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -123,6 +128,7 @@ class TextVAE(LatentEstimator):
         self.kl_weight, self.kl_warm_up = kl_weight, kl_warm_up
         self.kl_annealing, self.kl_cycles = kl_annealing, kl_cycles
         self.free_bits, self.free_bits_group, self.target_rate = free_bits, free_bits_group, target_rate
+        self.committed_rate, self.diagnose_every = committed_rate, diagnose_every
         self.max_epochs, self.max_time, self.batch_size = max_epochs, max_time, batch_size
         self.optimizer, self.learning_rate, self.schedule = optimizer, learning_rate, schedule
         self.gradient_clip = gradient_clip
@@ -159,11 +165,14 @@ class TextVAE(LatentEstimator):
                 raise ParameterError(f"{name}={getattr(self, name)} is too small. At least one is needed.")
         encoder, decoder = self._networks()
         likelihood = Conditional(nn.Identity(), Tokens(decoder, n_features), (self.n_latent,))
-        family = Normal((self.n_latent,), scale="network")
-        q = Amortized(Conditional(encoder, family, (n_features,), joint=True))
+        settings = SimpleNamespace(**{**VAE().get_params(deep=False), **self.get_params(deep=False)})
+        latent = with_committed_rate(settings, make_latent(settings))
+        q = Amortized(Conditional(encoder, latent.family, (n_features,), joint=True))
         model = LatentVariableModel(StandardNormal(self.n_latent), likelihood)
-        others = {k: v for k, v in VAE().get_params(deep=False).items() if k not in self._get_param_names()}
-        return model, make_learner(SimpleNamespace(**others, **self.get_params(deep=False)), q, n_rows)
+        return model, make_learner(settings, q, n_rows)
+
+    def _callbacks(self, training: Any) -> list[Callable[..., Any]]:
+        return collapse_watch(self, training)
 
     def _networks(self) -> tuple[nn.Module, Any]:
         n_tokens, n_latent = len(self.words_) + 3, int(self.n_latent)
