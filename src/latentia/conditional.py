@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
+from .errors import ParameterError
 from .families import Family
+
+_MISFITS = ("mat1 and mat2", "Given groups", "size mismatch")  # what torch says where a layer meets another size
 
 
 class Conditional(nn.Module):
@@ -18,6 +21,8 @@ class Conditional(nn.Module):
         family: raw output -> distribution, of cells or of whole rows.
         input_shape: shape of one input; leading axes of any number are flattened for the network.
         joint: the cells of y belong together, as a latent does: its log_prob is one number per row.
+
+    Raises: `ParameterError`, when called, where the network's sizes are not the input's or the family's.
 
     >>> from latentia.families import Normal
     >>> q = Conditional(nn.Linear(4, 6), Normal((3,)), input_shape=(4,), joint=True)(torch.zeros(5, 2, 4))
@@ -42,9 +47,25 @@ class Conditional(nn.Module):
         """What the network says, `(..., family.n_outputs)`; the leading axes of x stay."""
         n_axes = len(self.input_shape)
         lead = x.shape[: x.ndim - n_axes]
-        raw = self.network(x.reshape(-1, *self.input_shape) if len(lead) != 1 else x)
+        raw = self._through(x.reshape(-1, *self.input_shape) if len(lead) != 1 else x)
         raw = raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw  # densities stay in float32
+        if raw.numel() != prod(lead) * self.family.n_outputs:
+            raise ParameterError(
+                f"The network gives {tuple(raw.shape[1:])} for each row; a {self.family.name} of event_shape={self.event_shape} "
+                f"reads {self.family.n_outputs} numbers. Give its last layer as many."
+            )
         return raw.reshape(*lead, self.family.n_outputs)
+
+    def _through(self, x: Tensor) -> Tensor:
+        try:
+            return self.network(x)
+        except RuntimeError as error:
+            if not any(words in str(error) for words in _MISFITS):
+                raise
+            raise ParameterError(
+                f"The network cannot read rows of shape {tuple(x.shape[1:])}: {str(error).splitlines()[0]}. Give its first layer "
+                f"that size, or the Conditional another input_shape (now {self.input_shape})."
+            ) from error
 
     def distribution(self, raw: Tensor) -> Distribution:
         """The distribution that the family makes of raw numbers `(..., family.n_outputs)`."""

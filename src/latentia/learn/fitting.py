@@ -83,6 +83,7 @@ def fit(
     learner.posterior.to(device=where, dtype=dtype)
     options: dict[str, Any] = {"batch_size": batch_size, "dtype": dtype, "transform": transform}
     batches = share(_on(where, data, weight=_tensor(weight, where), seed=seed, **options), processes)
+    _check_shape(model, batches)
     if processes.many:
         _check_share(batches, seed)
     held_out = (
@@ -110,6 +111,16 @@ def fit(
         profile=None if profile is None or not processes.first else Profile(Path(profile), n_steps),
     )
     return loop.run(resume)
+
+
+def _check_shape(model: Any, batches: Batches) -> None:
+    """Rows in memory against the model's x; rows from elsewhere are looked at when they come."""
+    x, wanted = getattr(batches, "x", None), getattr(model, "event_shape", None)
+    if isinstance(x, Tensor) and wanted is not None and tuple(x.shape[1:]) != tuple(wanted):
+        raise ParameterError(
+            f"Rows of shape {tuple(x.shape[1:])} came; the model's x has shape {tuple(wanted)}. Give the family of its likelihood "
+            "that event_shape, or the rows that shape."
+        )
 
 
 def _check_share(batches: Batches, seed: int) -> None:
