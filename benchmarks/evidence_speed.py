@@ -109,7 +109,7 @@ def automatic() -> list[str]:
             parameter.copy_(0.05 * torch.randn_like(parameter))
     x = model.sample(200)
     edge = float(x[:, 0].quantile(0.95))
-    tried = ((1.2, 5000), (1.2, 20_000), (2.0, 5000), (2.0, 20_000), (2.0, 50_000))
+    tried = ((1.2, 5000), (1.2, 20_000), (2.0, 5000), (2.0, 20_000))
     return [_spent(model, SomeHard(edge, shift), x, k) for shift, k in tried]
 
 

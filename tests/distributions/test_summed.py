@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from torch.distributions import Bernoulli
+from torch.distributions import Bernoulli, Independent, Normal
 
-from latentia.distributions import summed_log_prob
+from latentia.distributions import StandardNormal, joint_log_prob, summed_log_prob
 
 
 @pytest.mark.parametrize("cells", [1, 2, 3, 7, 31, 32, 33, 97, 784, 1001])
@@ -33,6 +33,30 @@ def test_one_latent_for_all_rows(learning: bool) -> None:
     with torch.set_grad_enabled(learning):
         found = summed_log_prob(Bernoulli(logits=logits, validate_args=False), x, 1)
     assert torch.allclose(found, Bernoulli(logits=logits).log_prob(x).sum(-1))
+
+
+NORMALS = {
+    "of each row": (Independent(Normal(torch.randn(5, 3).double(), torch.rand(5, 3).double() + 0.5), 1), (4, 5, 3)),
+    "one for all": (Independent(StandardNormal(torch.zeros(3).double(), torch.ones(3).double()), 1), (4, 5, 3)),
+    "for more rows than z": (Independent(StandardNormal(torch.zeros(5, 3), torch.ones(5, 3)), 1), (4, 1, 3)),
+    "two axes": (Independent(Normal(torch.randn(5, 2, 3), torch.rand(5, 2, 3) + 0.5), 2), (4, 5, 2, 3)),
+    "cells that stay": (Independent(Normal(torch.randn(5, 2, 3), torch.rand(5, 2, 3) + 0.5), 1), (4, 5, 2, 3)),
+    "single cells": (Independent(Normal(torch.randn(5), torch.rand(5) + 0.5), 0), (4, 5)),
+    "coins": (Independent(Bernoulli(logits=torch.randn(5, 3)), 1), (4, 5, 3)),
+}
+
+
+@pytest.mark.parametrize("name", NORMALS)
+@pytest.mark.parametrize("learning", [True, False])
+def test_normal_rows(name: str, learning: bool) -> None:
+    p, shape = NORMALS[name]
+    z = torch.randn(shape, dtype=p.mean.dtype)
+    z, kept = (z > 0).to(z) if name == "coins" else z, z.clone()
+    with torch.set_grad_enabled(learning):
+        found = joint_log_prob(p, z)
+    assert found.shape == p.log_prob(z).shape
+    assert torch.allclose(found, p.log_prob(z), rtol=1e-5)
+    assert name == "coins" or torch.equal(z, kept)
 
 
 def test_certain_coins() -> None:

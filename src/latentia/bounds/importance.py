@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..batch import Batch
+from ..distributions import joint_log_prob
 from ..errors import ParameterError
 from .base import Terms
 from .gradients import Drawn, Gradient, LogMean, as_gradient
@@ -85,7 +86,8 @@ def log_weights(model: Any, q: Distribution, batch: Batch, n_samples: int) -> Te
 
 
 def _log_weight(how: Gradient, q: Distribution, model: Any, batch: Batch, z: Tensor) -> Tensor:
-    return model.log_joint(batch.x, z, batch.observed) - how.log_prob(q, z)
+    log_q = how.log_prob(q, z) if torch.is_grad_enabled() else joint_log_prob(q, z)
+    return model.log_joint(batch.x, z, batch.observed) - log_q
 
 
 def effective_sample_size(log_weight: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from .reconstruction import CrossEntropy
 from .relaxed import RelaxedBernoulli, RelaxedCategorical, StraightThroughBernoulli, StraightThroughCategorical
 from .rescaled import Rescaled
 from .rows import centre, draw, from_noise
-from .summed import summed_log_prob
+from .summed import joint_log_prob, summed_log_prob
 from .token_sequence import TokenSequence
 from .unit import Beta, Kumaraswamy
 from .von_mises_fisher import VonMisesFisher
@@ -64,6 +64,7 @@ __all__ = [
     "draw",
     "from_noise",
     "gamma_icdf",
+    "joint_log_prob",
     "kl",
     "log_interval",
     "poisson_icdf",

@@ -1,11 +1,14 @@
 """Log-densities of whole rows, summed over their cells in as few passes as the distribution allows."""
 
 from functools import singledispatch
+from math import log, pi
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution
+from torch.distributions import Bernoulli, Distribution, Independent, Normal
+
+from .divergence import StandardNormal
 
 
 @singledispatch
@@ -25,6 +28,25 @@ def _(p: Bernoulli, x: Tensor, n_axes: int) -> Tensor:
     if torch.is_grad_enabled():
         return _BernoulliRows.apply(logits, x)  # type: ignore[no-any-return]
     return _bernoulli_rows(logits, x)  # autograd's own preparations take as long as 30 rows of 784 cells
+
+
+def joint_log_prob(p: Distribution, z: Tensor) -> Tensor:
+    """log p(z) of whole rows, nats: `p.log_prob(z)`, where nothing is differentiated in a third of the passes for normal cells.
+
+    >>> p = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
+    >>> with torch.no_grad(): joint_log_prob(p, torch.zeros(4, 3, 2)).shape
+    torch.Size([4, 3])
+    """
+    base = p.base_dist if isinstance(p, Independent) and p.reinterpreted_batch_ndims else None
+    if torch.is_grad_enabled() or type(base) not in (Normal, StandardNormal):
+        return p.log_prob(z)
+    assert isinstance(base, Normal)
+    cells, off = base.loc.ndim - len(p.batch_shape), z - base.loc
+    if type(base) is Normal:
+        off.div_(base.scale)
+    rows = off.flatten(-cells)
+    constant = base.scale.log().flatten(-cells).sum(-1) + rows.shape[-1] * 0.5 * log(2 * pi)
+    return torch.linalg.vecdot(rows, rows).mul_(-0.5) - constant
 
 
 class _BernoulliRows(torch.autograd.Function):

@@ -7,57 +7,61 @@ from torch import Tensor
 
 LEAST = 100  # samples of a row
 STEP = 1.25  # from one number of samples to the next: rows of the same number are drawn for together
-VAGUE = 200  # below, the tail index is so vague that it widens the error
-HALVINGS = 60  # of an interval of 100 powers of ten
+VAGUE = 200  # samples, and
+FEW = 40  # effective samples: below, the tail index is so vague that it widens the error
+HALVINGS = 60  # of an interval of 400 powers of ten
 
 
-def allotted(spread: Tensor, square: float, most: int, least: int = 0) -> Tensor:
-    """Whole numbers of samples `(rows,)` with sum_i spread_i^2 f(k_i) / k_i <= square and the least sum, `most` at most.
+def allotted(spread: Tensor, share: Tensor, square: float, most: int, least: int = 0) -> Tensor:
+    """Whole numbers of samples `(rows,)` with sum_i share_i^2 spread_i^2 f_i(k_i) / k_i <= square and the least sum.
 
-    Without f this is k_i proportional to spread_i. f(k) = 1 + (200 / k)^4 is what the reported squared error exceeds
-    spread^2 / k by on average where the tail is as light as a normal's, as measured: it vanishes from 400 samples on.
-    For a price of error, each row takes the number that is cheapest for it, and the price is found by halving.
+    Without f this is k_i proportional to share_i spread_i. f_i(k) = 1 + (v_i / k)^4, v_i the greater of 200 and of
+    40 effective samples' worth 40 (1 + spread_i^2), is about what the reported squared error exceeds spread_i^2 / k by where
+    the tail is as light as a normal's, as measured: it is gone at 2 v_i. For a price of error each row takes the number
+    that is cheapest for it, and the price is found by halving.
 
     Arguments:
-        spread: of each row, its share of the mean counted.
+        spread: standard deviation of each row's relative weights.
+        share: of each row in the sum.
         square: of the wanted error; of the sum.
         most, least: samples together; `least` gives way to `most`, and that to one sample of each row.
 
     Source: Neyman, "On the two different aspects of the representative method", 1934, section 5.
 
-    >>> allotted(torch.tensor([1.0, 10.0], dtype=torch.float64), 0.011, 100_000)
-    tensor([  931, 10842])
+    >>> allotted(torch.tensor([1.0, 10.0], dtype=torch.float64), torch.ones(2), 0.001, 10**6)
+    tensor([ 10842, 126218])
     """
-    grid = _grid(most)
-    squared = _squared(grid)
-    gain = (squared[:-1] - squared[1:]) / (
-        grid[1:] - grid[:-1]
-    ).double()  # falling: each step buys less than the one before
+    vague = torch.maximum(torch.full_like(spread, VAGUE), FEW * (1 + spread.square()))
+    shift = torch.round(_steps(vague)).long()  # v_i is so many steps above the least
+    top, weight = int(_steps(torch.tensor(float(max(most, LEAST))))) + 1, (share.to(spread) * spread).square()
+    gain = _gain(torch.arange(-int(shift.max()), top, dtype=torch.float64))
+    sizes = torch.round(LEAST * STEP ** torch.arange(top + 1, dtype=torch.float64)).long()
 
     def bought(log_price: float) -> Tensor:
-        worth = gain.log().flip(0).contiguous()  # ascending
-        position = torch.searchsorted(worth, -2 * spread.clamp_min(1e-150).log() - log_price)
-        return len(worth) - position
+        dear = 2 * log(STEP) * shift + 2 * log(LEAST) - weight.clamp_min(1e-300).log() - log_price
+        steps = len(gain) - torch.searchsorted(gain.flip(0).contiguous(), dear)
+        return sizes[(steps - int(shift.max()) + shift).clamp(0, top)]
 
     low, high = -230.0, 690.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        taken = bought(middle)
-        together = int(grid[taken].sum())
-        dear = together <= most and (together < least or float((spread.square() * squared[taken]).sum()) > square)
-        low, high = (middle, high) if dear else (low, middle)
-    size = grid[bought(high)]
-    if int(size.sum()) > most:
-        size = grid[bought(low)]
-    return size if int(size.sum()) <= most else torch.full_like(size, max(1, most // len(size)))
+        size = bought(middle)
+        short = int(size.sum()) < least or float((weight * _squared(size / vague) / vague).sum()) > square
+        low, high = (middle, high) if short and int(size.sum()) <= most else (low, middle)
+    size = next((size for size in (bought(high), bought(low)) if int(size.sum()) <= most), None)
+    return size if size is not None else torch.full_like(shift, max(1, most // len(shift)))
 
 
-def _grid(most: int) -> Tensor:
-    steps = 1 + max(1, int(log(max(most, LEAST) / LEAST) / log(STEP)))
-    return torch.round(LEAST * STEP ** torch.arange(steps + 1, dtype=torch.float64)).long()
+def _steps(size: Tensor) -> Tensor:
+    return torch.log(size / LEAST) / log(STEP)
 
 
 def _squared(size: Tensor) -> Tensor:
-    """Expected squared error of a row of spread one."""
-    size = size.double()
-    return (1 + (VAGUE / size) ** 4) / size
+    """v times the expected squared error of a row of spread one, from so many times v samples."""
+    return (1 + size**-4) / size
+
+
+def _gain(steps: Tensor) -> Tensor:
+    """log of what a further step buys per sample, v = 1: falling, each step buys less than the one before."""
+    here, there = STEP**steps, STEP ** (steps + 1)
+    return torch.log((_squared(here) - _squared(there)) / (there - here))

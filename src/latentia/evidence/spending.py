@@ -8,7 +8,7 @@ from torch import Tensor
 from ..batch import Batch, Batches
 from ..errors import ParameterError
 from ..estimate import Estimate
-from .allotment import LEAST, allotted
+from .allotment import FEW, LEAST, allotted
 from .rows import over_rows, pick, weights_of
 from .running import RowNumbers, pooled_error
 from .saying import stated
@@ -55,7 +55,7 @@ def spend(batches: Batches, draws: Draws, method: str, error: float, n_samples: 
     spent, reached = 0, float("inf")
     while not spent or (reached > error and rounds.left >= spent):  # else what is left buys no better answer
         spread = _heavy(numbers, size) if spent else _spread(numbers, size)
-        size = allotted(share * spread, goal, rounds.left, int(GROWTH * spent))
+        size = allotted(spread, share, goal, rounds.left, int(GROWTH * spent))
         numbers = rounds.draw(size)
         spent, reached = int(size.sum()), pooled_error(numbers.error, weight)
     missed = "" if reached <= error else _missed(error, reached, n_samples)
@@ -89,7 +89,7 @@ class _Rounds:
         size = torch.full((self.batches.n_rows,), PILOT)
         numbers = self.draw(size)
         while True:
-            planned = allotted(share * _spread(numbers, size), goal, self.left)
+            planned = allotted(_spread(numbers, size), share, goal, self.left)
             deeper = torch.where(planned > 2 * DEEP * size, planned // DEEP, 0)
             if not deeper.any() or self.left - int(deeper.sum()) < LEAST * len(size):
                 return numbers, size
@@ -106,12 +106,12 @@ def _spread(numbers: RowNumbers, size: Tensor) -> Tensor:
 def _heavy(numbers: RowNumbers, size: Tensor) -> Tensor:
     """The same, wider where the tail is heavy for certain, so that the error falls more slowly; a pilot is too small to tell.
 
-    That is an index two standard errors down; the reported error takes it one up, which is wide wherever few weights know
-    their tail badly, and would send samples to rows that are easy.
+    That is an index two standard errors down, of enough effective samples; the reported error takes it one up, which is wide
+    wherever few weights know their tail badly, and would send samples to rows that are easy.
     """
     tail = numbers.tail.nan_to_num(0.0)
     certain = (tail - 2 * index_error(tail, size) - 0.5).clamp(0, 0.5)
-    return _spread(numbers, size) * size**certain
+    return _spread(numbers, size) * torch.where(numbers.ess > FEW, size**certain, 1.0)
 
 
 def _missed(error: float, reached: float, n_samples: int) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ..distributions import summed_log_prob
+from ..distributions import joint_log_prob, summed_log_prob
 from ..errors import AbilityError
 from ..scaling import Scaling
 
@@ -49,7 +49,7 @@ class Model(nn.Module, ABC):
 
     def log_joint(self, x: Tensor, z: Tensor, observed: Tensor | None = None) -> Tensor:
         """log p(x, z) = log p(z) + log p(x|z), nats per row, `(samples, batch)`."""
-        return self.prior().log_prob(z) + self.log_likelihood(x, z, observed)
+        return joint_log_prob(self.prior(), z) + self.log_likelihood(x, z, observed)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
