@@ -92,8 +92,9 @@ def mutual_information(
             q = posterior(batch, model)
             reference.append((q, _weights(batch)))
             probes.append(_drawn(posterior, model, batch, q, is_probe, n_samples, seed))
-        terms = torch.cat([_terms(found, reference, model.prior(), n_samples) for found in probes if found], 1)
-    weight = torch.cat([found[-1] for found in probes if found])
+        found = [each for each in probes if each]
+        terms = _terms(found, reference, model.prior(), n_samples)
+    weight = torch.cat([own for _, _, own in found])
     return _summed(terms, weight, torch.cat([own for _, own in reference]), n_samples)
 
 
@@ -136,16 +137,16 @@ def _drawn(
         return q, draw(q, n_samples), _weights(batch)
 
 
-def _terms(found: Any, reference: list[tuple[Distribution, Tensor]], prior: Any, n_samples: int) -> Tensor:
+def _terms(found: list[Any], reference: list[tuple[Distribution, Tensor]], prior: Any, n_samples: int) -> Tensor:
     """log q(z|x) - log q(z) and log q(z|x) - log p(z) of each probe and sample, `(2, probes, samples)`, float64."""
-    q, z, _ = found
-    if z is None:
-        pair = _enumerated(q, reference, prior)
+    if found[0][1] is None:
+        mixture = _mean_probs(reference)
+        pair = torch.cat([_enumerated(q, mixture, prior) for q, _, _ in found], 1)
         return pair.unsqueeze(-1).expand(2, pair.shape[1], n_samples)
-    own, other = q.log_prob(z).double(), prior.log_prob(z).double()
-    flat = z.flatten(0, 1)
-    mixture = torch.cat([_log_mixture(part, reference) for part in flat.split(_at_once(reference))])
-    return torch.stack([own - mixture.unflatten(0, own.shape), own - other]).transpose(1, 2)
+    own = torch.cat([q.log_prob(z).double() for q, z, _ in found], 1)
+    z = torch.cat([z for _, z, _ in found], 1)  # against each part of the mixture all at once: batches may be many
+    mixture = torch.cat([_log_mixture(part, reference) for part in z.flatten(0, 1).split(_at_once(reference))])
+    return torch.stack([own - mixture.unflatten(0, own.shape), own - prior.log_prob(z).double()]).transpose(1, 2)
 
 
 def _at_once(reference: list[tuple[Distribution, Tensor]]) -> int:
@@ -159,9 +160,13 @@ def _log_mixture(z: Tensor, reference: list[tuple[Distribution, Tensor]]) -> Ten
     return torch.logsumexp(torch.stack(parts), 0) - torch.log(total)
 
 
-def _enumerated(q: Categorical, reference: list[Any], prior: Categorical) -> Tensor:
+def _mean_probs(reference: list[Any]) -> Tensor:
+    """Probabilities of z under the mixture."""
     total = torch.stack([own.sum() for _, own in reference]).sum()
-    mixture = torch.stack([(own.unsqueeze(1) * q_m.probs.double()).sum(0) for q_m, own in reference]).sum(0) / total
+    return torch.stack([(own.unsqueeze(1) * q.probs.double()).sum(0) for q, own in reference]).sum(0) / total
+
+
+def _enumerated(q: Categorical, mixture: Tensor, prior: Categorical) -> Tensor:
     probs, others = q.probs.double(), torch.stack([mixture, prior.probs.double().expand_as(mixture)])
     ratio = torch.log(probs) - torch.log(others).unsqueeze(1)
     return torch.where(probs > 0, probs * ratio, torch.zeros_like(ratio)).sum(-1)
