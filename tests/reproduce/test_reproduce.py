@@ -1,6 +1,7 @@
 """Every target runs on small stand-ins for its data; what is kept can be read again; the docs show what is kept."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,11 +94,14 @@ def run_of(seed: int = 0, ours: float = 1.5) -> Reproduced:
     return Reproduced("pca", (Number("error", "1.4", ours, 0.1, True),), ("few rows",), seed, 1.0, 2.0, "a machine", {})
 
 
-def test_runs_are_kept_and_replaced_where_they_are_the_same_run(tmp_path: Path) -> None:
+def test_runs_are_kept_until_a_longer_one_of_the_same_seed_comes(tmp_path: Path) -> None:
     for run in (run_of(), run_of(1), run_of(0, 1.6)):
         keep(run, tmp_path)
     assert read_all(tmp_path) == [run_of(1), run_of(0, 1.6)]
     shown_table = table(read_all(tmp_path))
+    keep(replace(run_of(1), minutes=50.0), tmp_path)
+    keep(replace(run_of(1), minutes=20.0), tmp_path)
+    assert sorted(run.minutes for run in read_all(tmp_path) if run.seed == 1) == [20.0, 50.0]  # the longer one stays
     assert "| `pca` | error | 1.4 | 1.600 | 0.100 | yes | few rows; seed 0, 2 s on a machine |" in shown_table
     (tmp_path / "pca.json").write_text('[{"name": "pca"}]')
     with pytest.raises(RunError, match="is damaged"):

@@ -20,10 +20,12 @@ def default_folder() -> Path:
 
 
 def keep(found: Reproduced, folder: Path) -> Path:
-    """Add a run to its target's file; an earlier one of the same budget, seed and machine is replaced."""
+    """Add a run to its target's file; an earlier one of the same seed and machine at no larger budget is replaced."""
     path = folder / f"{found.name}.json"
     runs = [
-        run for run in read(path) if (run.minutes, run.seed, run.machine) != (found.minutes, found.seed, found.machine)
+        run
+        for run in read(path)
+        if (run.seed, run.machine) != (found.seed, found.machine) or run.minutes > found.minutes
     ]
     write_json(path, [run.as_dict() for run in [*runs, found]])
     return path
