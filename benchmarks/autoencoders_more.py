@@ -127,7 +127,7 @@ def _spiral_lines(seed: int, epochs: int | None) -> list[str]:
     u = rng.uniform(0.05, 0.95, 4000)
     shift = scale * rng.uniform(0.5, 3.0, 4000) * rng.choice([-1.0, 1.0], 4000)
     y, begun = spiral(u) + shift[:, None] * spiral_normal(u), time.perf_counter()
-    options = {"hidden": (64, 64, 64), "max_epochs": epochs or 150, "learning_rate": 0.005, "batch_size": 1000}
+    options = {"hidden": (64, 64, 64), "max_epochs": epochs or 300, "learning_rate": 0.005, "batch_size": 1000}
     options |= {"activation": "silu", "optimizer": "adamw"}
     model = denoiser(scale, seed, **options).fit(x)
     found, seconds = model.score_field(y), time.perf_counter() - begun
