@@ -70,7 +70,7 @@ def weighted(
     if learning and gradient != "auto":
         how.refuse(q)
     z, noise = how.draw(q, n_samples)
-    log_weight = _log_weight(how, q, model, batch, z)
+    log_weight = model.log_joint(batch.x, z, batch.observed) - how.log_prob(q, z)
     value = reduce(log_weight)
     parts = {"log_weight": log_weight.mean(0), "ess": effective_sample_size(log_weight)}
     if not learning:
@@ -79,15 +79,14 @@ def weighted(
     return Terms(value, how.combine(drawn, log_weight, reduce), parts, log_weight)
 
 
-def log_weights(model: Any, q: Distribution, batch: Batch, n_samples: int) -> Tensor:
-    """log p(x, z) - log q(z|x) of `n_samples` draws per row, `(samples, batch)`: the bound before its mean is taken."""
-    how = as_gradient("auto", "importance", n_samples)
-    return _log_weight(how, q, model, batch, how.draw(q, n_samples)[0])
+def log_weights(model: Any, q: Distribution, batch: Batch, n_samples: int, at_once: int) -> Tensor:
+    """log p(x, z) - log q(z|x) of `n_samples` draws per row, `(samples, batch)`: the bound before its mean is taken.
 
-
-def _log_weight(how: Gradient, q: Distribution, model: Any, batch: Batch, z: Tensor) -> Tensor:
-    log_q = how.log_prob(q, z) if torch.is_grad_enabled() else joint_log_prob(q, z)
-    return model.log_joint(batch.x, z, batch.observed) - log_q
+    p(x, z) is worked out for `at_once` of the samples together, since there is more of x than of z.
+    """
+    z, _ = as_gradient("auto", "importance", n_samples).draw(q, n_samples)
+    log_joint = [model.log_joint(batch.x, part, batch.observed) for part in z.split(at_once)]
+    return torch.cat(log_joint) - joint_log_prob(q, z)
 
 
 def effective_sample_size(log_weight: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from ..estimate import Estimate
 from ..posteriors import Defensive, Refined
 from ..randomness import RowNoise, drawing
 from .ais import annealed
-from .rows import at_least_one, at_once, over_rows, require_density, rows_of, weights_of
+from .rows import at_least_one, at_once, draws_at_once, over_rows, require_density, rows_of, weights_of
 from .running import LogMean, Mean, RowNumbers, exact_numbers
 from .saying import stated
 from .shared import elbo_of_all, exact_of_all, predictive, refuse_shared
@@ -192,15 +192,17 @@ def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any)
 
 def importance_numbers(model: Any, posterior: Any, batch: Batch, n_samples: int, seed: int) -> RowNumbers:
     """The importance-weighted bound of the rows of one batch."""
-    q = posterior(batch, model)
-    chunks = _chunks(batch, n_samples, seed, lambda k: log_weights(model, q, batch, k))
+    q, cells = posterior(batch, model), at_once(batch, n_samples)
+    draws = max(cells, draws_at_once(batch, model, n_samples))
+    chunks = _chunks(batch, n_samples, seed, lambda k: log_weights(model, q, batch, k, cells), draws)
     return LogMean(n_samples).over(chunk.double() for chunk in chunks)
 
 
 def elbo_numbers(model: Any, posterior: Any, batch: Batch, n_samples: int, seed: int, kl: str = "auto") -> RowNumbers:
     """The evidence lower bound of the rows of one batch."""
     q = posterior(batch, model)
-    chunks = _chunks(batch, n_samples, seed, lambda k: Elbo(k, kl=kl)(model, lambda *_: q, batch))
+    size = at_once(batch, n_samples)
+    chunks = _chunks(batch, n_samples, seed, lambda k: Elbo(k, kl=kl)(model, lambda *_: q, batch), size)
     first = next(chunks)
     if first.draws is None:
         return exact_numbers(first.value.double())
@@ -209,9 +211,9 @@ def elbo_numbers(model: Any, posterior: Any, batch: Batch, n_samples: int, seed:
     return mean.over(terms.draws.double() for terms in chunks if terms.draws is not None)
 
 
-def _chunks(batch: Batch, n_samples: int, seed: int, run: Callable[[int], T]) -> Iterator[T]:
-    """What `run` makes of so many samples as fit the cache, under the noise of the batch's rows, until all are drawn."""
-    size, noise = at_once(batch, n_samples), RowNoise(batch.x, seed)
+def _chunks(batch: Batch, n_samples: int, seed: int, run: Callable[[int], T], size: int) -> Iterator[T]:
+    """What `run` makes of `size` samples at a time, under the noise of the batch's rows, until all are drawn."""
+    noise = RowNoise(batch.x, seed)
     for first in range(0, n_samples, size):
         k = min(size, n_samples - first)
         with drawing(noise):

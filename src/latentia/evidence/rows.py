@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
@@ -61,6 +62,12 @@ def over_rows(batches: Batches, n: int, columns: Columns) -> list[Tensor]:
 def at_once(batch: Batch, n_samples: int) -> int:
     """How many of the samples of a batch's rows fit into the cache together."""
     return max(1, min(n_samples, CELLS_AT_ONCE // max(1, batch.x.numel())))
+
+
+def draws_at_once(batch: Batch, model: Any, n_samples: int) -> int:
+    """How many draws of z for a batch's rows fit into the cache together, beside what is worked out of them."""
+    size = len(batch) * prod(getattr(model, "latent_shape", ()))
+    return max(1, min(n_samples, CELLS_AT_ONCE // 4 // max(1, size)))
 
 
 def pick(batch: Batch, rows: Tensor) -> Batch:
