@@ -9,7 +9,7 @@ LEAST = 100  # samples of a row
 STEP = 1.25  # from one number of samples to the next: rows of the same number are drawn for together
 VAGUE = 200  # samples, and
 FEW = 40  # effective samples: below, the tail index is so vague that it widens the error
-HALVINGS = 60  # of an interval of 400 powers of ten
+HALVINGS = 40  # of an interval of 400 powers of ten
 
 
 def allotted(spread: Tensor, share: Tensor, square: float, most: int, least: int = 0) -> Tensor:
@@ -34,13 +34,14 @@ def allotted(spread: Tensor, share: Tensor, square: float, most: int, least: int
     vague = torch.maximum(torch.full_like(spread, VAGUE), FEW * (1 + spread.square()))
     shift = torch.round(_steps(vague)).long()  # v_i is so many steps above the least
     top, weight = int(_steps(torch.tensor(float(max(most, LEAST))))) + 1, (share.to(spread) * spread).square()
-    gain = _gain(torch.arange(-int(shift.max()), top, dtype=torch.float64))
+    bottom = int(shift.max())
+    gain = _gain(torch.arange(-bottom, top, dtype=torch.float64)).flip(0).contiguous()  # ascending
+    worth = weight.clamp_min(1e-300).log() - 2 * log(STEP) * shift - 2 * log(LEAST)
     sizes = torch.round(LEAST * STEP ** torch.arange(top + 1, dtype=torch.float64)).long()
 
     def bought(log_price: float) -> Tensor:
-        dear = 2 * log(STEP) * shift + 2 * log(LEAST) - weight.clamp_min(1e-300).log() - log_price
-        steps = len(gain) - torch.searchsorted(gain.flip(0).contiguous(), dear)
-        return sizes[(steps - int(shift.max()) + shift).clamp(0, top)]
+        steps = len(gain) - torch.searchsorted(gain, -worth - log_price)
+        return sizes[(steps - bottom + shift).clamp(0, top)]
 
     low, high = -230.0, 690.0
     for _ in range(HALVINGS):
