@@ -97,7 +97,7 @@ def main() -> None:
     """Measure and write the table; sections that were not measured now stay."""
     every = data()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of processor time for each fit")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of processor time for each fit")
     parser.add_argument("--only", choices=tuple(every), help="one data set")
     asked = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
