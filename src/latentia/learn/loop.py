@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,13 @@ from ..processes import processes_of
 from ..randomness import Stream
 from .accord import Accord, draws_by_itself, share_batch_norms
 from .base import Info, Learner, State
-from .checkpoints import Checkpoint, named, of_rank, save_checkpoint, shared_checkpoint, under
+from .checkpoints import save_checkpoint, shared_checkpoint
 from .collapse import collapse_status
 from .exact_history import exact_log_prob
 from .guard import out_of_memory
 from .limits import Limits, Progress
 from .profile import Profile
+from .resuming import put_back, take
 from .stopping import EarlyStopping, Signals
 from .sums import Sums
 
@@ -101,7 +101,7 @@ class Loop:
         folder = self.limits.checkpoints if resume else None
         saved = None if folder is None else shared_checkpoint(folder, self.processes)
         if saved is not None:
-            self._restore(saved)
+            put_back(self, saved)
             self._check_limits()
             self._check_ended()
             self._heed(Signals())
@@ -298,44 +298,7 @@ class Loop:
         """Write a checkpoint now."""
         if self.limits.checkpoints is None:
             return
-        kept = self.learner.snapshot(self.state)
-        sums, counts = self.sums.snapshot()
-        own = {**named("sums", sums), **{f"random.{i}": value for i, value in enumerate(self.stream.state())}}
-        tensors = {**module_tensors(self.model, self.posterior), **named("state", kept.tensors)}
-        for rank, theirs in enumerate(self.processes.collect(own)):
-            tensors |= named(of_rank(rank), theirs) if rank else theirs
-        tensors |= named("best", self.best or {})
-        if self.state.auxiliaries is not None:
-            tensors |= named("auxiliaries", self.state.auxiliaries.state_dict())
-        numbers = {
-            "position": self.batches.position,
-            "history": self.history,
-            "stopping": self.stopping.as_dict(),
-            "held_out": self.held_out,
-            "seconds": self.elapsed,
-            "numbers": kept.numbers,
-            "sums": counts,
-            "ended": self.ended,
-        }
+        taken = take(self)
         if self.processes.first:
-            save_checkpoint(self.limits.checkpoints, Checkpoint(self.state.step, tensors, numbers))
+            save_checkpoint(self.limits.checkpoints, taken)
         self.saved = time.perf_counter()
-
-    def _restore(self, saved: Checkpoint) -> None:
-        load_modules(saved.tensors, self.model, self.posterior, self.limits.checkpoints or Path("checkpoint"))
-        kept = State(saved.step, under("state", saved.tensors), saved.numbers["numbers"])
-        self.state = self.learner.restore(self.state, kept)
-        if self.state.auxiliaries is not None:
-            self.state.auxiliaries.load_state_dict(under("auxiliaries", saved.tensors))
-        self.batches.seek(saved.numbers["position"])
-        self.history = saved.numbers["history"]
-        stopping = saved.numbers["stopping"]
-        self.stopping = replace(EarlyStopping(**stopping), patience=self.limits.patience)
-        self.held_out, self.seconds = saved.numbers["held_out"], saved.numbers["seconds"]
-        self.ended = saved.numbers["ended"]
-        device = self.batches.device
-        own = saved.tensors if self.processes.first else under(of_rank(self.processes.rank), saved.tensors)
-        self.sums.restore(under("sums", own), saved.numbers["sums"], device)
-        self.best = {name: value.to(device) for name, value in under("best", saved.tensors).items()} or None
-        random = under("random", own) or under("random", saved.tensors)
-        self.stream.restore([random[str(i)] for i in range(len(random))])
