@@ -7,9 +7,9 @@ from torch import nn
 
 from ..bounds import Bound, Elbo, ImportanceWeighted, Renyi
 from ..errors import ParameterError, choose
-from ..families import Family
+from ..families import Bernoulli, Categorical, Family, Pixels
 from ..learn import Learner, Schedule
-from ..networks import MLP, ConvDecoder, ConvEncoder, SkipMLP
+from ..networks import MLP, ConvDecoder, ConvEncoder, GatedPixelCNN, SkipMLP
 from ..posteriors import Amortized, Posterior
 from .cures import make_objective
 from .gan_networks import game_beside
@@ -17,6 +17,7 @@ from .latents import default_gradient
 from .learners import learner_of
 
 NETWORKS = ("mlp", "conv")
+VAE_NETWORKS = (*NETWORKS, "pixelcnn")
 BOUNDS = ("elbo", "importance-weighted", "renyi")
 
 
@@ -27,30 +28,61 @@ def make_networks(estimator: Any, n_features: int, n_raw: int, per_unit: int = 2
 
 
 def networks_of_sizes(
-    estimator: Any, n_features: int, n_encoded: int, n_latent: int, n_decoded: int
+    estimator: Any,
+    n_features: int,
+    n_encoded: int,
+    n_latent: int,
+    n_decoded: int,
+    networks: tuple[str, ...] = NETWORKS,
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder: x -> `n_encoded` numbers, `n_latent` numbers -> `n_decoded`."""
-    choose("network", estimator.network, NETWORKS)
+    choose("network", estimator.network, networks)
     hidden = tuple(estimator.hidden)
     if estimator.network == "mlp":
         encoder = MLP(n_features, n_encoded, hidden, estimator.activation)
         decoder = SkipMLP if getattr(estimator, "skip", False) else MLP
         return encoder, decoder(n_latent, n_decoded, hidden[::-1], estimator.activation)
-    shape = tuple(estimator.image_shape or getattr(estimator, "image_shape_", ()))
-    if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
-        raise ParameterError(
-            f"network='conv' needs image_shape=(height, width[, channels]) of {n_features} pixels; "
-            f"{shape or None} came. Give it, or use network='mlp'."
-        )
+    shape = shape_of_images(estimator, n_features)
+    options: dict[str, Any] = {"n_hidden": hidden[-1] if hidden else 256, "activation": estimator.activation}
+    encoder = ConvEncoder(shape, n_encoded, **options)
+    if estimator.network == "pixelcnn":
+        return encoder, MLP(n_latent, n_decoded, ())  # the context; the rest is the likelihood's own network
     if n_decoded % n_features:
         raise ParameterError(
             f"network='conv' gives each pixel numbers of its own and likelihood={estimator.likelihood!r} is one density of a "
             "whole row. Use network='mlp'."
         )
-    options: dict[str, Any] = {"n_hidden": hidden[-1] if hidden else 256, "activation": estimator.activation}
-    encoder = ConvEncoder(shape, n_encoded, **options)
     options["skip"] = getattr(estimator, "skip", False)
     return encoder, ConvDecoder(n_latent, shape, n_decoded // n_features, **options)
+
+
+def shape_of_images(estimator: Any, n_features: int) -> tuple[int, ...]:
+    """(height, width[, channels]), as it was given or came with the rows."""
+    shape = tuple(estimator.image_shape or getattr(estimator, "image_shape_", ()))
+    if len(shape) not in (2, 3) or int(np.prod(shape)) != n_features:
+        raise ParameterError(
+            f"network={estimator.network!r} needs image_shape=(height, width[, channels]) of {n_features} pixels; "
+            f"{shape or None} came. Give it, or use network='mlp'."
+        )
+    return shape
+
+
+def pixel_by_pixel(estimator: Any, family: Family, n_features: int) -> Family:
+    """The family as it is, or with network="pixelcnn" of pixels that depend on those before them.
+
+    Raises: `ParameterError` where the family is neither of coins nor of categories.
+    """
+    choose("network", estimator.network, VAE_NETWORKS)
+    if estimator.network != "pixelcnn":
+        return family
+    if not isinstance(family, Bernoulli | Categorical):
+        raise ParameterError(
+            f"network='pixelcnn' draws pixels that are zeros and ones or grey levels, and the likelihood is {family.name}. Use "
+            "likelihood='bernoulli' (with binarize='stochastic' for grey levels), likelihood='categorical', or network='conv'."
+        )
+    high = family.n_raw - 1 if isinstance(family, Categorical) else 1
+    sizes = {"n_channels": int(estimator.channels), "n_layers": int(estimator.n_layers), "high": high}
+    return Pixels(GatedPixelCNN(shape_of_images(estimator, n_features), family.n_raw, **sizes), family)
 
 
 def make_bound(estimator: Any, posterior: Posterior, family: Family | None = None) -> Bound:

@@ -14,7 +14,7 @@ from ..models import LatentVariableModel, Model, VampPrior
 from ..networks.centred import Centred
 from ..posteriors import Amortized, Borrowed, Posterior
 from .base import LatentEstimator
-from .building import make_learner, networks_of_sizes
+from .building import VAE_NETWORKS, make_learner, networks_of_sizes, pixel_by_pixel
 from .cures import collapse_watch, with_committed_rate, with_normalised_mean
 from .facts import Facts, as_facts
 from .latents import make_latent, make_prior, pseudo_inputs, refuse_sharing
@@ -40,10 +40,12 @@ class VAE(LatentEstimator):
         noise: scale of a normal likelihood: "per-feature", "one", "network", a number (model units), or "auto": one for
             grey levels (a pixel that is nearly always blank would else decide about all), else per feature.
         binarize: None, "stochastic" (coin flips, drawn anew every epoch) or "threshold", for grey levels.
-        network: "mlp" or "conv" (needs `image_shape`).
+        network: "mlp", "conv" or "pixelcnn" (both need `image_shape`). A "pixelcnn" explains each pixel by z and the pixels before
+            it; pixels are zeros and ones, or levels (likelihood="categorical"); a draw takes a pass of the network for each pixel.
         image_shape: (height, width) or (height, width, channels) of flat rows; None takes it from 3-D input.
         hidden: sizes of the hidden layers of encoder and decoder.
         activation: of the networks.
+        channels, n_layers: of a "pixelcnn".
         learner: "amortized", "svi", "semi-amortized", "aggressive", "wake-sleep", "reweighted-wake-sleep", "monte-carlo-em";
             "exact-em" and "variational-em" are for other models, and say so.
         learner_options: the learner's own, by name: for "aggressive" {"max_inner": 50}; see `latentia.learn`.
@@ -100,6 +102,8 @@ class VAE(LatentEstimator):
         image_shape: Sequence[int] | None = None,
         hidden: Sequence[int] = (256, 256),
         activation: str = "relu",
+        channels: int = 32,
+        n_layers: int = 5,
         learner: str = "amortized",
         learner_options: dict[str, Any] | None = None,
         bound: str = "elbo",
@@ -139,6 +143,7 @@ class VAE(LatentEstimator):
         self.likelihood, self.scale, self.noise = likelihood, scale, noise
         self.binarize, self.network, self.image_shape = binarize, network, image_shape
         self.hidden, self.activation = hidden, activation
+        self.channels, self.n_layers = channels, n_layers
         self.learner, self.learner_options = learner, learner_options
         self.bound, self.n_samples = bound, n_samples
         self.alpha, self.gradient = alpha, gradient
@@ -168,15 +173,15 @@ class VAE(LatentEstimator):
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
         refuse_sharing(self)
-        latent, family = (
-            with_committed_rate(self, make_latent(self)),
-            plan.family(n_features, self.noise, max(1, self.n_categories_)),
-        )
+        latent = with_committed_rate(self, make_latent(self))
+        cells = plan.family(n_features, self.noise, max(1, self.n_categories_))
+        family = pixel_by_pixel(self, cells, n_features)
         sizes = latent.family.n_outputs, latent.n_in, family.n_outputs
-        encoder, decoder = networks_of_sizes(self, n_features, *sizes)
+        encoder, decoder = networks_of_sizes(self, n_features, *sizes, VAE_NETWORKS)
         encoder = with_normalised_mean(self, encoder)
-        if isinstance(family, DiscretisedLogisticMixture):
-            encoder = Centred(family.high / 2, family.high / 2, encoder)
+        if isinstance(cells, DiscretisedLogisticMixture) or (plan.counts_levels and self.network == "pixelcnn"):
+            half = max(1, self.n_categories_ - 1) / 2
+            encoder = Centred(half, half, encoder)
         likelihood = Conditional(latent.wrap(decoder), family, latent.shape)
         likelihood.start_at(torch.as_tensor(plan.mean), torch.as_tensor(plan.sd))
         q = Conditional(encoder, latent.family, (n_features,), joint=True)
@@ -191,6 +196,10 @@ class VAE(LatentEstimator):
             return torch.zeros(0, n_features)
         facts, self._facts = getattr(self, "_facts", None), None
         return pseudo_inputs(self.n_pseudo_inputs, n_features, facts, plan.scaling)
+
+    def _work(self, rows: Any) -> int:
+        layers = int(self.channels) * int(self.n_layers) if self.network == "pixelcnn" else 1
+        return super()._work(rows) * layers
 
     def _callbacks(self, training: Any) -> list[Callable[..., Any]]:
         return collapse_watch(self, training)

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.distributions import Categorical, Distribution, Independent
 
 from ..bounds.evaluate import evaluating
+from ..distributions import CellSequence, centre
 from ..errors import AbilityError, ParameterError
 from ..families.columns import to_columns
 from ..randomness import Stream
@@ -138,7 +139,7 @@ def prior_draws(estimator: Any, n: int, seed: int = 0) -> tuple[np.ndarray, np.n
 def _mean(p: Distribution) -> torch.Tensor:
     if isinstance(p, Categorical):  # torch gives NaN, for categories in general are no numbers; levels are
         return p.probs @ torch.arange(p.probs.shape[-1], dtype=p.probs.dtype, device=p.probs.device)
-    return p.mean
+    return centre(p) if isinstance(p, CellSequence) else p.mean
 
 
 def _base(estimator: Any, base: Any) -> np.ndarray:

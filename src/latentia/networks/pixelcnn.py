@@ -67,6 +67,7 @@ class GatedPixelCNN(nn.Module):
         n_channels: of each layer.
         n_layers: at least one.
         reach: pixels that a layer looks back.
+        high: largest value of a pixel, by which pixels are divided before the network sees them.
 
     Source: van den Oord et al., "Conditional image generation with PixelCNN decoders", 2016, section 2.
 
@@ -83,6 +84,7 @@ class GatedPixelCNN(nn.Module):
         n_channels: int = 32,
         n_layers: int = 5,
         reach: int = 3,
+        high: float = 1.0,
     ) -> None:
         super().__init__()
         if min(n_raw, n_context, n_channels, n_layers, reach) < 1:
@@ -91,7 +93,7 @@ class GatedPixelCNN(nn.Module):
                 "used. Use at least 1 of each."
             )
         self.height, self.width, self.depth = (int(size) for size in (*image_shape, 1)[:3])
-        self.n_raw, self.n_context = n_raw, n_context
+        self.n_raw, self.n_context, self.high = n_raw, n_context, max(1.0, float(high))
         layers = [GatedLayer(self.depth, n_channels, n_context, reach, first=True)]
         layers += [GatedLayer(n_channels, n_channels, n_context, reach) for _ in range(n_layers - 1)]
         self.layers = nn.ModuleList(layers)
@@ -105,7 +107,7 @@ class GatedPixelCNN(nn.Module):
 
     def forward(self, context: Tensor, x: Tensor) -> Tensor:
         """Raw `(rows, n_raw x cells)` from context `(rows, n_context x pixels)` and flat x `(rows, cells)`."""
-        down = right = x.reshape(-1, self.height, self.width, self.depth).movedim(-1, 1)
+        down = right = (x / self.high).reshape(-1, self.height, self.width, self.depth).movedim(-1, 1)
         told = context.reshape(-1, self.n_context, self.height, self.width)
         for layer in self.layers:
             down, right = layer(down, right, told)
