@@ -67,6 +67,15 @@ def test_the_smoothed_score_is_the_gradient_of_the_log_density() -> None:
 
 
 @pytest.mark.usefixtures("stand_ins")
+def test_em_has_some_way_to_go() -> None:
+    """From the maximum it would only confirm it, in two passes; from anywhere it ends where the closed form is."""
+    found = {number.what: number.ours for number in reproduce("ppca", Budget(3)).numbers}
+    (by_em,) = (what for what in found if "by EM" in what)
+    assert int(by_em.split("(")[1].split()[0]) > 5
+    assert found[by_em] == pytest.approx(found["nats per image, k = 20"], abs=0.05)
+
+
+@pytest.mark.usefixtures("stand_ins")
 def test_pixels_are_flipped_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of zeros and ones that were taken for grey levels would be blank, and cost next to nothing."""
     seen = []

@@ -1,6 +1,6 @@
 """Targets with closed forms: principal components, probabilistic PCA."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -49,12 +49,22 @@ def ppca(budget: Budget) -> Found:
     return Found(numbers)
 
 
+class FromAnywhere(ProbabilisticPCA):
+    """EM from random parameters: the estimator's own start is the maximum, which EM could only confirm."""
+
+    _learners: ClassVar[dict[str, str]] = {"exact-em": "random"}
+
+
 def _by_em(train: np.ndarray, budget: Budget) -> Number:
-    model = ProbabilisticPCA(20, scale="none", tol=1e-7, max_epochs=2000, random_state=budget.seed).fit(train)
+    model = FromAnywhere(20, scale="none", tol=1e-5, max_epochs=2000, random_state=budget.seed).fit(train)
     found = model.evidence(train, "exact")
     met = abs(found.mean - PPCA[20]) <= 1e-3
     return Number(
-        f"nats per image, k = 20, by EM ({model.fit_.epochs} passes)", f"{PPCA[20]}", found.mean, found.row_error, met
+        f"nats per image, k = 20, by EM from a random start ({model.fit_.epochs} passes)",
+        f"{PPCA[20]}",
+        found.mean,
+        found.row_error,
+        met,
     )
 
 
