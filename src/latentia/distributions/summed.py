@@ -41,10 +41,11 @@ def joint_log_prob(p: Distribution, z: Tensor) -> Tensor:
     if torch.is_grad_enabled() or type(base) not in (Normal, StandardNormal):
         return p.log_prob(z)
     assert isinstance(base, Normal)
-    cells, off = base.loc.ndim - len(p.batch_shape), z - base.loc
+    cells = base.loc.ndim - len(p.batch_shape)
     if type(base) is Normal:
-        off.div_(base.scale)
-    rows = off.flatten(-cells)
+        rows = (z - base.loc).div_(base.scale).flatten(-cells)
+    else:
+        rows = (z if z.shape[-base.loc.ndim :] == base.loc.shape else z - base.loc).flatten(-cells)
     constant = base.scale.log().flatten(-cells).sum(-1) + rows.shape[-1] * 0.5 * log(2 * pi)
     return torch.linalg.vecdot(rows, rows).mul_(-0.5) - constant
 
