@@ -115,7 +115,7 @@ def fit(
 
 def _check_shape(model: Any, batches: Batches) -> None:
     """Rows in memory against the model's x; rows from elsewhere are looked at when they come."""
-    x, wanted = getattr(batches, "x", None), getattr(model, "event_shape", None)
+    x, wanted = getattr(batches, "x", None), getattr(model, "row_shape", getattr(model, "event_shape", None))
     if isinstance(x, Tensor) and wanted is not None and tuple(x.shape[1:]) != tuple(wanted):
         raise ParameterError(
             f"Rows of shape {tuple(x.shape[1:])} came; the model's x has shape {tuple(wanted)}. Give the family of its likelihood "

@@ -133,6 +133,8 @@ class LabelDecoder(Decoder):
     torch.Size([4, 3])
     """
 
+    row_shape = None  # its x is a label; the rows of a batch are the encoder's
+
     def __init__(self, n_latent: int, n_classes: int, scaling: Scaling | None = None) -> None:
         check_sizes(n_classes=n_classes)
         head = nn.Linear(n_latent, n_classes)
