@@ -167,7 +167,7 @@ def _interpolation(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
             f"--rows named {len(rows)} rows. An interpolation goes between two, such as --rows 3,7; name as many pairs as you like."
         )
     pairs = rows.reshape(-1, 2)
-    ways = [interpolation(estimator, *data.x[pair], asked.n or 9, asked.kind) for pair in pairs]
+    ways = [interpolation(estimator, data.x[a], data.x[b], asked.n or 9, asked.kind) for a, b in pairs]
     view = _view(estimator, data)
     if len(pairs) == 1:
         return Drawn(line_sheet(view, data.x[rows], ways[0]), ways[0], list(data.columns))
