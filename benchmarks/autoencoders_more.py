@@ -139,7 +139,7 @@ def _spiral_lines(seed: int, epochs: int | None) -> list[str]:
 
 # --- a matrix on a disk ----------------------------------------------------------------------------------------------
 
-COLUMNS, WANTED = (128, 1024), 10
+WANTED = 10
 FACTORS, NOISE = 64, 0.001
 
 
@@ -196,7 +196,7 @@ def streamed(asked: argparse.Namespace) -> None:
         "| columns | solver | memory taken, MiB | seconds | axes, largest 1 - cosine | variances, largest relative error | how |",
         "|---|---|---|---|---|---|---|",
     ]
-    for columns in COLUMNS:
+    for columns in map(int, asked.columns.split(",")):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "matrix.npy")
             make_matrix(path, 2**20 * mib, columns, asked.seed)
