@@ -124,7 +124,7 @@ def _head(asked: argparse.Namespace, n: int, seconds: dict[str, float]) -> list[
         "# Accuracy (per cent, test) against the number of labels, MNIST",
         "",
         f"Made by `{command}`. Mean over {asked.draws} draws of the labelled images ± its standard error; codes of {K} numbers, learnt "
-        f"from {n:,} images without labels on a shared machine of {os.cpu_count()} cores ({took}); {asked.test:,} test images.",
+        f"from {n:,} images without labels on a shared machine of {os.cpu_count()} cores ({took}); {asked.test:,} test images; a dash was left out.",
         "",
         f"| shown | classifier | {' | '.join(f'{size} labels' for size in sizes)} |",
         "|---|---|" + "---|" * len(sizes),
