@@ -56,7 +56,12 @@ def write(kind: str, path: Path) -> None:
         csv.writer(file).writerows([["a", "b", "c", "d"], *rows.tolist()])
 
 
-SLOW = ("vae of bits, categories", "vae of a flow", "linear-ae", "bgmm")  # others like them serve as their sample
+LEARNERS = (
+    *("svi", "semi-amortized", "aggressive", "wake-sleep", "reweighted-wake-sleep", "monte-carlo-em", "adversarial"),
+)
+MODELS |= {f"vae by {name}": ("real", ["--learner", name, *FEW]) for name in LEARNERS}
+BY = tuple(f"vae by {name}" for name in LEARNERS if name != "svi")
+SLOW = (*BY, "vae of bits, categories", "vae of a flow", "linear-ae", "bgmm")  # others like them serve as their sample
 ROWS = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MODELS]
 
 
