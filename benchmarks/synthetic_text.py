@@ -160,9 +160,9 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=10)
     parser.add_argument("--max-inner", type=int, default=60)
     parser.add_argument(
-        "--mi-every", type=int, default=40, help="steps of p between two looks at the mutual information"
+        "--mi-every", type=int, default=60, help="steps of p between two looks at the mutual information"
     )
-    parser.add_argument("--mi-tolerance", type=float, default=0.15, help="nats that it must have risen to go on")
+    parser.add_argument("--mi-tolerance", type=float, default=0.5, help="nats that it must have risen to go on")
     parser.add_argument(
         "--times", type=float, default=3.5, help="steps of aggressive training, in those of plain training"
     )
