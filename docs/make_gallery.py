@@ -7,15 +7,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from latentia.cli import main
 
 PAGE = Path(__file__).parent / "gallery.md"
+MOST_BYTES = 250_000
 
 
 def commands(text: str) -> list[list[str]]:
     """Words of each line in the page's blocks."""
     blocks = re.findall(r"```text\n(.*?)```", text, flags=re.DOTALL)
     return [shlex.split(line) for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def shrink(picture: Path) -> None:
+    """Fewer colours for a picture that is too large for a page."""
+    if picture.stat().st_size > MOST_BYTES:
+        Image.open(picture).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(picture, optimize=True)
 
 
 def make() -> None:
@@ -29,6 +38,8 @@ def make() -> None:
         force = ["--force"] if arguments[0] == "explore" else []
         if main([*arguments, *force]) != 0:
             raise SystemExit(1)
+    for picture in (PAGE.parent / "images").glob("gallery_*.png"):
+        shrink(picture)
 
 
 if __name__ == "__main__":
