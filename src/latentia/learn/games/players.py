@@ -1,7 +1,6 @@
 """The two players of an adversarial game: what each is shown, and what each loses."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from ...batch import Batch
 from ...bounds import Bound, Terms
 from ...distributions import centre, draw
 from ...errors import AbilityError
+from ...posteriors.base import still
 from ...randomness import PartNoise, current_part
 from ..objective import Objective
 from .objectives import Game, packed, told_apart
@@ -94,7 +94,7 @@ class Players:
 
     def generator_loss(self, batch: Batch, kl_weight: Tensor) -> tuple[Terms, Tensor]:
         """The generator's terms and loss; no gradient reaches the critic."""
-        with frozen(self.critic):
+        with still(self.critic):
             losses = self._fooling(batch)
             loss = self.game_weight * self._mean(losses, batch)
             parts = {"generator_loss": self._mean(losses, batch).detach()}
@@ -136,19 +136,6 @@ class Players:
         spread = drawn.flatten(1).var(0, False).sum() / rows.flatten(1).var(0, False).sum().clamp_min(1e-12)
         apart = told_apart(real[:PAIRED], fake[:PAIRED])
         return {"real_score": real.mean(), "fake_score": fake.mean(), "told_apart": apart, "spread": spread}
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Inside, the module's parameters take no gradient."""
-    moving = [p for p in module.parameters() if p.requires_grad]
-    for parameter in moving:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in moving:
-            parameter.requires_grad_(True)
 
 
 def samples(model: Any, n: int, judged: str = "samples") -> Tensor:
