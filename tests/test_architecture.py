@@ -25,7 +25,7 @@ FLOORS = {
     "hamiltonian": 2,
     "processes": 2,
     "binarise": 2,
-    "fitted": 2,
+    "fitted": 3,
     "distributions": 2,
     "networks": 2,
     "corruption": 3,

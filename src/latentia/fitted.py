@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ._version import __version__
 from .errors import RunError
 from .history import from_csv, to_csv
+from .processes.layers import sharded_like
 from .storage import read_json, read_tensors, write_json, write_tensors, write_text
 
 FORMAT = 1
@@ -110,7 +111,12 @@ def load_modules(tensors: dict[str, Tensor], model: nn.Module, posterior: nn.Mod
     """Copy tensors into both modules; raises `RunError` where names or shapes differ."""
     for owner, module in (("model", model), ("posterior", posterior)):
         start = f"{owner}."
-        own = {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}
+        held = module.state_dict()
+        own = {
+            name[len(start) :]: sharded_like(value, held.get(name[len(start) :], value))
+            for name, value in tensors.items()
+            if name.startswith(start)
+        }
         try:
             module.load_state_dict(own)
         except RuntimeError as error:

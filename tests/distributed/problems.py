@@ -130,6 +130,8 @@ PROBLEMS: dict[str, Callable[[], Tensors]] = {
         x=BITS[:31], batch_size=2, max_epochs=1
     ),  # with three processes, rows lent at no weight
     "recorded": lambda: fit_vae({"execution": "recorded"}, batch_size=48, max_epochs=102),
+    "layers dealt out": lambda: fit_vae({"gradient_clip": 0.5}, validation=BITS[:20], shard_from=20),
+    "few layers dealt out": lambda: fit_vae(weight=WEIGHT, shard_from=48, batch_size=2, max_epochs=1),
     "svi": lambda: fit_by(svi, validation=BITS[:20]),
     "svi, a batch of two": lambda: fit_by(svi, x=BITS[:31], batch_size=2, max_steps=20),
     "semi-amortized": lambda: fit_by(lambda q: SemiAmortizedVI(q, n_steps=2)),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .app import app
-from .arguments import Columns, Data, Devices, Force, Json, Label, Names, Nodes, Run, Split, Streamed, Weight
+from .arguments import Columns, Data, Devices, Force, Json, Label, Names, Nodes, Run, ShardFrom, Split, Streamed, Weight
 from .options import MODELS, with_options
 
 
@@ -32,6 +32,7 @@ def fit(
     json: Json = False,
     devices: Devices = 1,
     nodes: Nodes = 1,
+    shard_from: ShardFrom = None,
     **params: Any,
 ) -> int:
     """Fit a model to DATA and write a run folder with a report."""
@@ -49,13 +50,19 @@ def fit(
         "split": split,
         "stream": stream,
     }
-    flags = {"with_report": report, "as_json": json, "profile": profile}
+    flags = {"with_report": report, "as_json": json, "profile": profile, "shard_from": shard_from}
     return run_fit(source, out, model, selection, params, init=init, force=force, **flags)
 
 
 @app.command()
 def resume(
-    context: typer.Context, run: Run, report: bool = True, json: Json = False, devices: Devices = 1, nodes: Nodes = 1
+    context: typer.Context,
+    run: Run,
+    report: bool = True,
+    json: Json = False,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    shard_from: ShardFrom = None,
 ) -> int:
     """Take a run up again where its last checkpoint left it."""
     from .launching import launch, must_launch
@@ -64,4 +71,4 @@ def resume(
         return launch(context.obj, devices, nodes)
     from .fitting import run_resume
 
-    return run_resume(run, with_report=report, as_json=json)
+    return run_resume(run, with_report=report, as_json=json, shard_from=shard_from)

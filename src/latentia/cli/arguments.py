@@ -22,5 +22,11 @@ Some = Annotated[int | None, typer.Option("--samples", help="Draws of z per row;
 Limit = Annotated[int | None, typer.Option("--limit", help="So many rows at most, drawn by the seed.")]
 Temperatures = Annotated[int | None, typer.Option("--steps", help="Temperatures of annealed evidence; 500 without it.")]
 Devices = Annotated[int, typer.Option("--devices", help="Processes on this machine, one for each device.")]
+ShardFrom = Annotated[
+    int | None,
+    typer.Option(
+        "--shard-from", help="Layers of so many weights are dealt out over the processes.", show_default=False
+    ),
+]
 Nodes = Annotated[int, typer.Option("--nodes", help="Machines; the same command is given on each.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]

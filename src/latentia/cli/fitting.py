@@ -35,6 +35,7 @@ def run_fit(
     force: bool,
     as_json: bool,
     profile: bool = False,
+    shard_from: int | None = None,
 ) -> int:
     """Load, fit, save, report; the exit code."""
     choose("--model", model, tuple(MODELS))
@@ -44,15 +45,15 @@ def run_fit(
         if processes.first and not begun:
             make_room(out, force)
     if max(processes.all_max([begun])):
-        return run_resume(out, with_report=with_report, as_json=as_json)
+        return run_resume(out, with_report=with_report, as_json=as_json, shard_from=shard_from)
     data = in_all(lambda: open_data(source, **selection))
     estimator = new(model, params, init)
     asked = answered({"source": _portable(source), **selection}, data)
-    flags = {"with_report": with_report, "as_json": as_json, "profile": profile}
+    flags = {"with_report": with_report, "as_json": as_json, "profile": profile, "shard_from": shard_from}
     return _run(estimator, data, out, asked, resume=False, **flags)
 
 
-def run_resume(run: Path, *, with_report: bool, as_json: bool) -> int:
+def run_resume(run: Path, *, with_report: bool, as_json: bool, shard_from: int | None = None) -> int:
     """Build what a run asked for again and go on from its last checkpoint."""
     from ..estimators.saving import new_estimator
 
@@ -70,7 +71,8 @@ def run_resume(run: Path, *, with_report: bool, as_json: bool) -> int:
             f"The data in {asked['source']} are not those that {run} was fitted to (fingerprint {data.fingerprint}, "
             f"expected {record['data']['fingerprint']}). Bring them back, or fit anew."
         )
-    return _run(estimator, data, run, asked, resume=True, with_report=with_report, as_json=as_json)
+    flags = {"with_report": with_report, "as_json": as_json, "shard_from": shard_from}
+    return _run(estimator, data, run, asked, resume=True, **flags)
 
 
 def in_all(opened: Callable[[], Dataset | Shards]) -> Dataset | Shards:
@@ -129,6 +131,7 @@ def _run(
     with_report: bool,
     as_json: bool,
     profile: bool = False,
+    shard_from: int | None = None,
 ) -> int:
     console = Console(stderr=True, highlight=False)
     if data.image_shape is not None:
@@ -139,7 +142,8 @@ def _run(
     say(f"{type(estimator).__name__} on {data.name}: {n_rows:,} rows x {n_columns:,} columns{how}", markup=False)
     live = Live(console)
     note = {"asked": asked, "data": facts(data)}
-    options = {"run": out, "resume": resume, "note": note, "progress": None if as_json else live, "profile": profile}
+    options = {"run": out, "resume": resume, "note": note, "progress": None if as_json else live}
+    options |= {"profile": profile, "shard_from": shard_from}
     options["planned"] = lambda lines: say("\n".join([*lines, *_advice(estimator, n_rows)]), markup=False)
     if isinstance(data, Shards):
         estimator.fit(data, **options)

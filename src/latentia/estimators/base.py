@@ -67,6 +67,7 @@ class LatentEstimator(Answers, BaseEstimator, ABC):
         progress: Callable[..., None] | None = None,
         callbacks: Sequence[Callable[..., Any]] = (),
         profile: bool = False,
+        shard_from: int | None = None,
     ) -> Any:
         """Learn from rows X.
 
@@ -81,9 +82,10 @@ class LatentEstimator(Answers, BaseEstimator, ABC):
             planned: called with what was chosen, in sentences, before learning begins.
             progress, callbacks: see `latentia.fit`.
             profile: write where the time went into `run`, profile.md and a trace of some steps.
+            shard_from: see `latentia.fit`.
         """
         watch = Printing(self.verbose, planned, progress)  # type: ignore[attr-defined]
-        options = {"callbacks": callbacks, "profile": run if profile else None}
+        options = {"callbacks": callbacks, "profile": run if profile else None, "shard_from": shard_from}
         learn(self, X, sample_weight, None if run is None else Path(run), resume, note or {}, watch, options)
         return self
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
 from ..abilities import refuse_globals
 from ..batch import Batch, Batches
@@ -20,6 +19,7 @@ from .objective import Objective
 from .optimisers import (
     MakeOptimizer,
     Schedule,
+    clip_gradient,
     load_optimizer,
     make_optimizer,
     optimizer_tensors,
@@ -48,7 +48,7 @@ class AmortizedVI(Learner):
     """
 
     name = "amortized"
-    can_be_captured = True
+    can_shard = True
 
     def __init__(
         self,
@@ -118,6 +118,7 @@ class AmortizedVI(Learner):
                 evaluate, (model, self.posterior, *beside), settings, self.execution, processes, alone
             ),
             "optimizer": optimizer,
+            "clipped": [p for p in parameters if p.requires_grad],
             "rates": [group["lr"] for group in optimizer.param_groups],
             "kl_weight": weight,
         }
@@ -147,7 +148,7 @@ class AmortizedVI(Learner):
         if not gradient.updated:
             guard(loss, model, self.posterior, self.bound, batch, state.step, processes_of(batches))
             if self.gradient_clip is not None:
-                clip_grad_norm_(optimizer.param_groups[0]["params"], self.gradient_clip)
+                clip_gradient(state.handles["clipped"], self.gradient_clip)
             optimizer.step()
         state.step += 1
         return state, step_info(terms, batch, loss)

@@ -12,6 +12,7 @@ from ..batch import Batch, Batches
 from ..bounds import Bound, Terms
 from ..bounds.evaluate import held_out_bound
 from ..errors import NonFiniteError
+from ..processes import processes_of
 from .guard import explain
 
 
@@ -81,7 +82,7 @@ class Learner(ABC):
     has_bound: bool = True  # on log p(x); without one there is nothing to stop early by
     is_closed: bool = False  # whether it moves a model that knows its closed-form update by that
     dtype: torch.dtype = torch.float32  # of the parameters and the data while learning
-    can_be_captured: bool = False
+    can_shard: bool = False  # whether it learns networks whose layers are dealt out over the processes
 
     @abstractmethod
     def check(self, model: Any) -> None:
@@ -107,7 +108,7 @@ class Learner(ABC):
     def failed(self, model: Any, batches: Batches, state: State) -> NonFiniteError:
         """What to say where an epoch's numbers are not finite."""
         batch = next(iter(batches.in_order()))
-        return NonFiniteError(explain(model, self.posterior, self.bound, batch, state.step - 1))
+        return NonFiniteError(explain(model, self.posterior, self.bound, batch, state.step - 1, processes_of(batches)))
 
     def columns(self, state: State) -> dict[str, float]:
         """Numbers of the learner's own that are worth a column in the history, at the end of an epoch."""

@@ -16,6 +16,7 @@ from .base import Learner
 from .limits import Limits, Progress
 from .loop import Callback, Loop
 from .profile import Profile
+from .sharding import learn_sharded
 
 
 def fit(
@@ -41,6 +42,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     progress: Callable[[Progress], None] | None = None,
     profile: str | Path | None = None,
+    shard_from: int | None = None,
 ) -> Fit:
     """Learn a model: what to solve and how to solve it are two arguments of one verb.
 
@@ -60,6 +62,8 @@ def fit(
         callbacks: called at the end of every epoch as `callback(loop)`; True stops.
         progress: called with a `Progress` about ten times a second.
         profile: a folder; writes there where the time went, profile.md and a trace of some steps.
+        shard_from: layers of at least so many weights are dealt out over the processes, with all that learning keeps beside
+            their weights; None keeps every layer whole in each.
 
     Within `processes.joined` every process calls this with the same arguments, works on its part of each batch, and
     comes out with the same weights; the first one writes and reports.
@@ -98,19 +102,15 @@ def fit(
     limits = Limits(max_epochs, max_steps, max_time, patience, restore_best, folder, checkpoint_every)
     autocast = precision == "bfloat16"
     n_steps = min(limits.max_epochs * batches.per_epoch, limits.max_steps or 2**62)
-    loop = Loop(
-        model,
-        learner,
-        batches,
-        held_out,
-        limits,
-        seed=seed,
-        autocast=autocast,
-        callbacks=callbacks,
-        progress=progress,
-        profile=None if profile is None or not processes.first else Profile(Path(profile), n_steps),
-    )
-    return loop.run(resume)
+    measured = None if profile is None or not processes.first else Profile(Path(profile), n_steps)
+
+    def run(model: nn.Module, learner: Learner) -> Fit:
+        told: dict[str, Any] = {"callbacks": callbacks, "progress": progress, "profile": measured}
+        return Loop(model, learner, batches, held_out, limits, seed=seed, autocast=autocast, **told).run(resume)
+
+    if shard_from is None or not processes.many:
+        return run(model, learner)
+    return learn_sharded(run, model, learner, shard_from, processes)
 
 
 def _check_shape(model: Any, batches: Batches) -> None:

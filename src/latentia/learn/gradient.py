@@ -14,6 +14,7 @@ from ..batch import Batch
 from ..bounds import Terms
 from ..errors import ParameterError, choose
 from ..processes import ALONE, Processes
+from ..processes.layers import is_sharded
 from ..randomness import part_noise
 from .program import Program, compiled, copied, is_plain, record, signature
 from .rehearsal import Kept, quicker
@@ -112,7 +113,7 @@ class GradientStep:
 
     def _add_up(self, loss: Tensor) -> Tensor:
         """The gradients of all processes into `parameter.grad`; the loss of all."""
-        reached = self._reached_parameters()
+        reached = [p for p in self._reached_parameters() if not is_sharded(p)]  # the others' are added up
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in reached]
         flat = self.processes.sum_(torch.cat([*(g.reshape(-1) for g in gradients), loss.detach().reshape(1)]))
         *parts, total = flat.split([*(p.numel() for p in reached), 1])
@@ -135,6 +136,9 @@ class GradientStep:
         if self.execution == "compiled":
             return True
         if self.execution == "eager" or self.steps < RECORD_AFTER:
+            return False
+        if any(map(is_sharded, self._parameters())):
+            self.execution = "eager"
             return False
         if self.execution == "auto" and not is_plain(*self.modules, *self.settings):
             self.execution = "eager"

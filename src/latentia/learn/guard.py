@@ -10,8 +10,7 @@ from ..batch import Batch
 from ..bounds import Bound
 from ..errors import MemoryLimitError, NonFiniteError
 from ..processes import ALONE, Processes
-
-LAST_RESORT = "a gradient of the last step"
+from ..processes.layers import local
 
 
 def guard(
@@ -23,35 +22,47 @@ def guard(
     step: int,
     processes: Processes = ALONE,
 ) -> None:
-    """Raise `NonFiniteError` if the loss is not finite; on a CPU, where asking does not wait.
-
-    Of several processes, all of which have the loss of all, the first whose rows explain it is believed.
-    """
+    """Raise `NonFiniteError` if the loss is not finite; on a CPU, where asking does not wait."""
     if loss.device.type == "cpu" and not isfinite(float(loss.detach())):
-        found = processes.texts(explain(model, posterior, bound, batch, step))
-        raise NonFiniteError(next((text for text in found if LAST_RESORT not in text), found[0]))
+        raise NonFiniteError(explain(model, posterior, bound, batch, step, processes))
 
 
-def explain(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch, step: int) -> str:
-    """One sentence: the step, the first tensor that is not finite in the order of the computation, what to try."""
-    name = _first_bad(model, posterior, bound, batch)
+def explain(
+    model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch, step: int, processes: Processes = ALONE
+) -> str:
+    """One sentence: the step, the first tensor that is not finite in the order of the computation, what to try.
+
+    Of several processes, all of which have the loss of all, the first that finds something is believed; they look at the
+    same things at the same time, for a layer may be dealt out among them.
+    """
+    name = _first_bad(model, posterior, bound, batch, processes)
     return (
         f"The loss stopped being a finite number at step {step + 1}; the first tensor that is not finite is {name}. "
         "Try a smaller learning_rate, gradient_clip=1.0, or scale='standard'; the weights of the last checkpoint are kept."
     )
 
 
-def _first_bad(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch) -> str:
-    if not bool(torch.isfinite(batch.x).all()):
-        return "the data (batch.x)"
+def _first_bad(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch, processes: Processes) -> str:
+    for look in (_bad_data, _bad_parameter, _bad_output):
+        found = [name for name in processes.texts(look(model, posterior, bound, batch)) if name]
+        if found:
+            return found[0]
+    return "a gradient of the last step"
+
+
+def _bad_data(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch) -> str:
+    return "" if bool(torch.isfinite(batch.x).all()) else "the data (batch.x)"
+
+
+def _bad_parameter(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch) -> str:
     for owner, module in (("posterior", posterior), ("model", model)):
         for name, value in [*module.named_parameters(), *module.named_buffers()]:
-            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            if value.is_floating_point() and not bool(torch.isfinite(local(value)).all()):
                 return f"{owner}.{name}"
-    return _first_bad_output(model, posterior, bound, batch)
+    return ""
 
 
-def _first_bad_output(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch) -> str:
+def _bad_output(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch) -> str:
     found: list[str] = []
 
     def watch(name: str) -> Any:
@@ -76,7 +87,7 @@ def _first_bad_output(model: nn.Module, posterior: nn.Module, bound: Bound, batc
     for name, part in terms.parts.items():
         if not found and not bool(torch.isfinite(part).all()):
             found.append(f"the bound's part {name!r} (row {int((~torch.isfinite(part)).nonzero()[0])} of the batch)")
-    return found[0] if found else LAST_RESORT
+    return found[0] if found else ""
 
 
 def out_of_memory(batch_size: int, device: torch.device) -> MemoryLimitError:

@@ -1,15 +1,17 @@
 """Optimisers by name, learning-rate schedules, and their state as plain tensors and numbers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from ..errors import ParameterError, choose
+from ..processes.layers import by_holding, sharded_like, whole
 
 MakeOptimizer = str | Callable[[list[nn.Parameter]], Optimizer]
 _FUSED = ("Adam", "AdamW", "SGD", "Adagrad")
@@ -30,7 +32,8 @@ def make_optimizer(optimizer: MakeOptimizer, parameters: Iterable[nn.Parameter],
     classes = {name.lower(): value for name, value in vars(torch.optim).items() if _is_optimizer(value)}
     cls = classes[choose("optimizer", optimizer.lower(), tuple(sorted(classes)))]
     options: dict[str, Any] = {"fused": True} if cls.__name__ in _FUSED else {}
-    return cls(wanted, lr=learning_rate, **options)  # type: ignore[call-arg]
+    groups = [{"params": run} for run in by_holding(wanted)]
+    return cls(groups or wanted, lr=learning_rate, **options)  # type: ignore[call-arg]
 
 
 def _is_optimizer(value: Any) -> bool:
@@ -79,6 +82,25 @@ def set_rate(optimizer: Optimizer, learning_rates: list[float], share: float) ->
         group["lr"] = full * share
 
 
+def clip_gradient(parameters: Sequence[nn.Parameter], most: float) -> None:
+    """Scale the gradient of all the parameters together, so that its Euclidean norm is at most `most`.
+
+    >>> p = nn.Parameter(torch.zeros(2))
+    >>> p.grad = torch.tensor([3.0, 4.0])
+    >>> clip_gradient([p], 1.0)
+    >>> p.grad
+    tensor([0.6000, 0.8000])
+    """
+    groups = by_holding(parameters)
+    if len(groups) == 1:
+        clip_grad_norm_(groups[0], most)
+        return
+    norms = [whole(get_total_norm([p.grad for p in group if p.grad is not None])) for group in groups]
+    norm = torch.linalg.vector_norm(torch.stack(norms))
+    for group in groups:
+        clip_grads_with_norm_(group, most, norm)
+
+
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
     """The optimiser's moments by name, `optimizer.<parameter>.<moment>`."""
     state = optimizer.state_dict()["state"]
@@ -93,10 +115,13 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 def load_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
     """Fill a new optimiser with what `optimizer_tensors` gave."""
     slots: dict[int, dict[str, Tensor]] = {}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, index, key = name.split(".", 2)
-            slots.setdefault(int(index), {})[key] = value
+            parameter = parameters[int(index)]
+            held = sharded_like(value, parameter) if value.shape == parameter.shape else value
+            slots.setdefault(int(index), {})[key] = held
     state = optimizer.state_dict()
     state["state"] = slots
     optimizer.load_state_dict(state)

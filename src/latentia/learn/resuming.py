@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..fitted import load_modules, module_tensors
+from ..processes.layers import gathered
 from .base import State
 from .checkpoints import Checkpoint, named, of_rank, under
 from .stopping import EarlyStopping
@@ -24,6 +25,7 @@ def take(loop: "Loop") -> Checkpoint:
     tensors |= named("best", loop.best or {})
     if loop.state.auxiliaries is not None:
         tensors |= named("auxiliaries", loop.state.auxiliaries.state_dict())
+    tensors = gathered(tensors, keep=loop.processes.first)
     numbers = {
         "position": loop.batches.position,
         "history": loop.history,

@@ -4,6 +4,7 @@ Every collective is called by all processes in the same order and has a time lim
 as safetensors: nothing is pickled.
 """
 
+import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -75,6 +76,8 @@ class Processes:
             return
         for module in modules:
             for value in module.state_dict().values():
+                if hasattr(value, "full_tensor"):  # sharded, and from the first one's already
+                    continue
                 whole = value.detach().contiguous()
                 with _limited():
                     dist.broadcast(whole, 0)
@@ -207,6 +210,7 @@ def joined(limit: float | None = None) -> Iterator[Processes]:
     finally:
         _CURRENT.reset(token)
         if ours:
+            gc.collect()  # a cycle that holds the group would keep its threads, and the process would abort at its end
             with suppress(RuntimeError):
                 dist.destroy_process_group()
 
