@@ -40,7 +40,7 @@ def fit(
 
     if must_launch(devices, nodes):
         return launch(context.obj, devices, nodes)
-    from .fitting import run_fit
+    from .fitting import Wishes, run_fit
 
     selection = {
         "columns": columns,
@@ -50,8 +50,8 @@ def fit(
         "split": split,
         "stream": stream,
     }
-    flags = {"with_report": report, "as_json": json, "profile": profile, "shard_from": shard_from}
-    return run_fit(source, out, model, selection, params, init=init, force=force, **flags)
+    wishes = Wishes(report, json, profile, shard_from)
+    return run_fit(source, out, model, selection, params, init=init, force=force, wishes=wishes)
 
 
 @app.command()
@@ -69,6 +69,6 @@ def resume(
 
     if must_launch(devices, nodes):
         return launch(context.obj, devices, nodes)
-    from .fitting import run_resume
+    from .fitting import Wishes, run_resume
 
-    return run_resume(run, with_report=report, as_json=json, shard_from=shard_from)
+    return run_resume(run, Wishes(report, json, shard_from=shard_from))

@@ -14,8 +14,8 @@ from ..data import Dataset, Shards, open_data
 from ..errors import DataError, RunError
 from ..estimators import load_latent as load_run
 from ..fitted import read_record
+from .closing import bits
 from .equal_time import at_equal_time, equal_time_table, learner_of, seconds_of
-from .fitting import bits
 from .output import check_target, write_array, write_blocks, write_values
 from .showing import SIGN, estimate_table, facts_table, perplexities, print_json
 from .sources import in_memory, read, size
