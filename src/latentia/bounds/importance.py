@@ -79,14 +79,15 @@ def weighted(
     return Terms(value, how.combine(drawn, log_weight, reduce), parts, log_weight)
 
 
-def log_weights(model: Any, q: Distribution, batch: Batch, n_samples: int, at_once: int) -> Tensor:
-    """log p(x, z) - log q(z|x) of `n_samples` draws per row, `(samples, batch)`: the bound before its mean is taken.
+def log_weights(model: Any, q: Distribution, batch: Batch, n_samples: int, at_once: int) -> tuple[Tensor, Tensor]:
+    """log p(x, z) - log q(z|x) of `n_samples` draws per row, the bound before its mean is taken, and log q; `(samples, batch)`.
 
     p(x, z) is worked out for `at_once` of the samples together, since there is more of x than of z.
     """
     z, _ = as_gradient("auto", "importance", n_samples).draw(q, n_samples)
     log_joint = [model.log_joint(batch.x, part, batch.observed) for part in z.split(at_once)]
-    return torch.cat(log_joint) - joint_log_prob(q, z)
+    log_q = joint_log_prob(q, z)
+    return torch.cat(log_joint) - log_q, log_q
 
 
 def effective_sample_size(log_weight: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ its terms are added up in float64, so that the answer is the same in any chunkin
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from ..abilities import HasLogProb, has_globals, require
@@ -24,6 +25,7 @@ from .running import LogMean, Mean, RowNumbers, exact_numbers
 from .saying import stated
 from .shared import elbo_of_all, exact_of_all, predictive, refuse_shared
 from .spending import spend
+from .unseen import Unseen, is_discrete
 
 METHODS = ("elbo", "importance", "annealed", "exact", "predictive")
 PROPOSALS = ("encoder", "refined", "defensive")
@@ -112,7 +114,7 @@ def importance(
 
     The Monte Carlo error of a row is the delta method's, sd(w) / (mean(w) sqrt(k)), times k^(t - 1/2) where the tail
     index of its weights, taken one standard error up, is t > 1/2: their variance may be infinite then, and their mean
-    settles like k^(t - 1). With a poor effective sample size, or an index above 0.7, neither error nor value can be
+    settles like k^(t - 1). Where z is discrete, states that were never drawn have a floor of their own, see `unseen`. With a poor effective sample size, or an index above 0.7, neither error nor value can be
     believed, and the estimate says so.
 
     Arguments:
@@ -194,8 +196,16 @@ def importance_numbers(model: Any, posterior: Any, batch: Batch, n_samples: int,
     """The importance-weighted bound of the rows of one batch."""
     q, cells = posterior(batch, model), at_once(batch, n_samples)
     draws = max(cells, draws_at_once(batch, model, n_samples))
-    chunks = _chunks(batch, n_samples, seed, lambda k: log_weights(model, q, batch, k, cells), draws)
-    return LogMean(n_samples).over(chunk.double() for chunk in chunks)
+    unseen = Unseen(n_samples) if is_discrete(q) else None
+
+    def run(k: int) -> Tensor:
+        log_weight, log_q = log_weights(model, q, batch, k, cells)
+        if unseen is not None:
+            unseen.add(log_q)
+        return log_weight.double()
+
+    found = LogMean(n_samples).over(_chunks(batch, n_samples, seed, run, draws))
+    return found if unseen is None else found._replace(error=torch.hypot(found.error, unseen.error()))
 
 
 def elbo_numbers(model: Any, posterior: Any, batch: Batch, n_samples: int, seed: int, kl: str = "auto") -> RowNumbers:
