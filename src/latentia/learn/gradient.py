@@ -17,7 +17,7 @@ from ..processes import ALONE, Processes
 from ..processes.layers import is_sharded
 from ..randomness import part_noise
 from .program import Program, compiled, copied, is_plain, record, signature
-from .rehearsal import Kept, quicker
+from .rehearsal import Kept, quicker, same
 from .update import Update
 
 EXECUTIONS = ("auto", "eager", "recorded", "compiled")
@@ -164,7 +164,7 @@ class GradientStep:
         state.restore()
         terms, loss = self._eager(batch, tensors)
         wanted = [loss, terms.value, *terms.parts.values(), *(p.grad for p in moving)]
-        if program is None or not (self.execution == "compiled" or _same(seen, wanted)):
+        if program is None or not (self.execution == "compiled" or same(seen, wanted)):
             self.execution = "eager"
             return terms, loss
         self._module, self._shape, self._moving = program, _shape(batch), moving
@@ -228,7 +228,7 @@ class GradientStep:
             return terms, loss
         optimizer.step()
         self.updated = True
-        if _same(seen, update.tensors()):
+        if same(seen, update.tensors()):
             self.program, self._update = quicker(module, arguments, self.modules, update.tensors()), update
             self._signature = self._now()
             for parameter in reached:
@@ -243,13 +243,6 @@ def _columns(batch: Batch) -> list[Tensor]:
 
 def _shape(batch: Batch) -> tuple[Any, ...]:
     return batch.x.shape, batch.place, batch.weight is None, batch.observed is None, batch.label is None
-
-
-def _same(seen: list[Tensor], wanted: list[Any]) -> bool:
-    return len(seen) == len(wanted) and all(
-        (a is None and b is None) or (a is not None and b is not None and torch.equal(a, b))
-        for a, b in zip(seen, wanted)
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -60,12 +60,13 @@ def quicker(
     try:
         quick = make(module, arguments)
         kept.restore()
-        same = _same(_rehearsed(module, arguments, changed, kept), _rehearsed(quick, arguments, changed, kept))
+        equal = torch.equal if device.type == "cpu" else torch.allclose
+        seen, wanted = (_rehearsed(each, arguments, changed, kept) for each in (quick, module))
     except Exception:  # results that are no tensors, a torch without its interpreter: the program itself serves
         return module.forward
     finally:
         kept.restore()
-    return quick if same else module.forward
+    return quick if same(seen, wanted, equal) else module.forward
 
 
 def _traced(module: GraphModule, arguments: Sequence[Tensor]) -> Any:
@@ -83,9 +84,17 @@ def _rehearsed(program: Program, arguments: Sequence[Tensor], changed: Sequence[
     return seen
 
 
-def _same(seen: list[Tensor], wanted: list[Tensor]) -> bool:
-    equal = torch.equal if wanted[0].device.type == "cpu" else torch.allclose
-    return len(seen) == len(wanted) and all(equal(a, b) for a, b in zip(seen, wanted))
+def same(
+    seen: Sequence[Tensor | None], wanted: Sequence[Tensor | None], equal: Callable[..., bool] = torch.equal
+) -> bool:
+    """Whether both hold the same tensors, and none at the same places.
+
+    >>> same([torch.ones(2), None], [torch.ones(2), None])
+    True
+    """
+    return len(seen) == len(wanted) and all(
+        a is b or (a is not None and b is not None and equal(a, b)) for a, b in zip(seen, wanted)
+    )
 
 
 MAKERS: dict[str, Callable[..., Any]] = {"cpu": _traced, "cuda": Captured}
