@@ -37,6 +37,7 @@ from latentia.scaling import Scaling
 HERE = Path(__file__).parent
 RESULTS, PICTURE = HERE / "results" / "gan_mnist.md", HERE.parent / "docs" / "images" / "adversarial_mnist.png"
 LATENT, HIDDEN, PIXELS, NOISE = 32, (256, 256), 784, 0.1
+STOPPED_BY = 500  # epochs in which the VAE, learnt at a constant rate, has stopped early
 SCALE = {"loc": 0.0, "scale": 255.0, "text": "0..255 to [0, 1]"}
 NAMES = {"vae": "bound (VAE)", "gan": "game (GAN)", "both": "both (VAE-GAN)"}
 
@@ -63,7 +64,7 @@ def make(kind: str, steps: int) -> tuple[Any, Any, dict[str, Any]]:
         return model, Adversarial(Critic(PIXELS, HIDDEN), **game), {}
     model, q = vae()
     if kind == "vae":
-        return model, AmortizedVI(q, learning_rate=1e-3), {"patience": 5}
+        return model, AmortizedVI(q, learning_rate=1e-3), {"patience": 5, "max_epochs": STOPPED_BY}
     who = Adversarial(Critic(PIXELS, HIDDEN), posterior=q, judged="means", game_weight=300.0, average=0.999, **game)
     return model, who, {"restore_best": False}
 
@@ -76,8 +77,9 @@ def fit(kind: str, x: np.ndarray, held_out: np.ndarray, folder: Path, epochs: in
     if not (target / "run.json").is_file():
         limits = {"max_epochs": epochs, "max_time": seconds, "batch_size": 128, "seed": 0, "device": "cpu"}
         show = lambda now: print(f"\r{kind} {now.epoch}/{now.epochs}", end="", flush=True)  # noqa: E731
+        options = {**limits, **options}
         found = latentia.fit(
-            model, who, torch.as_tensor(x), validation=torch.as_tensor(held_out), progress=show, **options, **limits
+            model, who, torch.as_tensor(x), validation=torch.as_tensor(held_out), progress=show, **options
         )
         found.save(target, processor_seconds=time.process_time() - begun)
         print(f"\n{kind}: {found.status}")
