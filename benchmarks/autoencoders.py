@@ -26,6 +26,7 @@ import torch
 
 from latentia import Autoencoder, LinearAutoencoder, LogisticPCA
 from latentia.data import load
+from latentia.reproduce.autoencoders import axis_distances
 
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {"pca": 13.87, "logistic": 8.01, "deep": 3.00, "linear-vae": 299.758}
@@ -127,14 +128,6 @@ def logistic(asked: argparse.Namespace) -> None:
     write("logistic", "Logistic PCA of grey MNIST, k = 30", [*lines, row, "", model.fit_.status])
 
 
-def distances(axes: np.ndarray, found: np.ndarray) -> tuple[float, float]:
-    """Axis distance, mean of 1 - max_j cos^2(u_i, w_j), and subspace distance, 1 - tr(UU'WW') / k; columns."""
-    w = found / np.maximum(np.linalg.norm(found, axis=0), 1e-300)
-    cosines = np.square(axes.T @ w)
-    q = np.linalg.qr(found)[0]
-    return 1 - cosines.max(1).mean(), 1 - np.square(axes.T @ q).sum() / axes.shape[1]
-
-
 AXES: dict[str, tuple[str, dict[str, Any]]] = {  # row of the table: learner, its options, 100 steps an epoch
     "plain": ("plain", {"max_epochs": 100}),
     "uniform L2, 0.5": ("uniform-l2", {"l2": (0.5, 0.5), "max_epochs": 100}),
@@ -160,7 +153,7 @@ def axes(asked: argparse.Namespace) -> None:
         learner, options = AXES[title]
         begun = time.perf_counter()
         model = LinearAutoencoder(20, learner=learner, random_state=asked.seed, **options).fit(train)
-        axis, subspace = distances(true, model.components_.T)
+        axis, subspace = axis_distances(true, model.components_.T)
         seconds, steps = time.perf_counter() - begun, 100 * options["max_epochs"]
         row = f"| {title} | {steps:,} | {axis:.4f} | {subspace:.1e} | {seconds:.0f} | {AXES_PUBLISHED.get(title, '')} |"
         lines.append(row)

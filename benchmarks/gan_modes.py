@@ -14,32 +14,15 @@ import argparse
 import csv
 import os
 import time
-from math import cos, pi, sin
 from pathlib import Path
 
 import numpy as np
 
 from latentia import GAN
+from latentia.reproduce.games import EPOCHS, SAMPLES, SETS, modes, rows
 
 RESULTS = Path(__file__).parent / "results" / "gan_modes.md"
 RUNS = RESULTS.with_suffix(".csv")
-ROWS, SAMPLES, EPOCHS = 100_000, 2500, 20
-RING = np.array([[cos(k * pi / 4), sin(k * pi / 4)] for k in range(8)])
-GRID = np.array([[x, y] for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)], dtype=float)
-SETS = {"ring of 8": (RING, 0.01), "grid of 25": (GRID, 0.05)}
-
-
-def rows(centres: np.ndarray, sd: float, seed: int) -> np.ndarray:
-    """Draws of the mixture, `(ROWS, 2)`."""
-    rng = np.random.default_rng(seed)
-    return centres[rng.integers(len(centres), size=ROWS)] + sd * rng.normal(size=(ROWS, 2))
-
-
-def modes(samples: np.ndarray, centres: np.ndarray, sd: float) -> tuple[int, float]:
-    """Modes found, and the share of samples of high quality."""
-    distance = np.linalg.norm(samples[:, None] - centres, axis=2)
-    good = distance.min(1) < 3 * sd
-    return len(set(distance.argmin(1)[good])), float(good.mean())
 
 
 def one(name: str, seed: int) -> tuple[int, float, float]:

@@ -11,7 +11,20 @@ import torch
 from latentia.cli import main
 from latentia.data import Dataset
 from latentia.errors import ParameterError, RunError
-from latentia.reproduce import TARGETS, Budget, Number, Reproduced, deep, keep, linear, read_all, reproduce, table
+from latentia.reproduce import (
+    TARGETS,
+    Budget,
+    Number,
+    Reproduced,
+    autoencoders,
+    deep,
+    games,
+    keep,
+    linear,
+    read_all,
+    reproduce,
+    table,
+)
 from latentia.reproduce.records import read, shown
 
 ROOT = Path(__file__).parents[2]
@@ -30,8 +43,10 @@ def small(name: str, split: str = "train") -> Dataset:
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "load", small)
     monkeypatch.setattr(deep, "load", small)
+    monkeypatch.setattr(autoencoders, "load", small)
     honest = deep.learnt
-    monkeypatch.setattr(deep, "learnt", lambda build, x, seconds, **more: honest(build, x[:240], seconds, most=2))
+    for room in (deep, autoencoders, games):
+        monkeypatch.setattr(room, "learnt", lambda build, x, seconds, **_: honest(build, x[:240], seconds, most=2))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,7 +78,7 @@ def test_the_smoothed_score_is_the_gradient_of_the_log_density() -> None:
     density = lambda x: np.log(np.exp(-((x - centres) ** 2).sum(-1) / (2 * variance)).sum())  # noqa: E731
     for point in np.random.default_rng(0).normal(size=(5, 2)):
         wanted = [(density(point + h) - density(point - h)) / 2e-5 for h in 1e-5 * np.eye(2)]
-        np.testing.assert_allclose(deep.smoothed_score(point[None], centres, variance)[0], wanted, rtol=1e-5)
+        np.testing.assert_allclose(autoencoders.smoothed_score(point[None], centres, variance)[0], wanted, rtol=1e-5)
 
 
 @pytest.mark.usefixtures("stand_ins")

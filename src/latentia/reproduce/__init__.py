@@ -4,7 +4,7 @@ import time
 
 from .._version import __version__
 from ..errors import ParameterError
-from . import deep, linear
+from . import autoencoders, deep, games, linear
 from .base import Budget, Found, Number, Reproduced, Target
 from .records import default_folder, keep, machine, read_all, table
 
@@ -52,8 +52,24 @@ TARGETS = (
         "A denoising autoencoder learns the score of the smoothed density",
         "Alain and Bengio 2014",
         "relative L2 error below 5 %, cosine above 0.99",
-        3,
-        deep.denoising_score,
+        4,
+        autoencoders.denoising_score,
+    ),
+    Target(
+        "principal-axes",
+        "Which linear autoencoders find the principal axes of MNIST",
+        "Bao, Lucas, Sachdeva, Grosse 2020",
+        "uniform L2 0.70 to 0.77; rotation-augmented <= 0.02, its subspace <= 1e-6",
+        4,
+        autoencoders.principal_axes,
+    ),
+    Target(
+        "deep-autoencoder",
+        "784-1000-500-250-30 on MNIST: squared error per test image",
+        "Hinton and Salakhutdinov 2006",
+        "below logistic PCA's 8.01; 3.00 on a GPU",
+        8,
+        autoencoders.deep_autoencoder,
     ),
     Target(
         "static-mnist",
@@ -86,6 +102,14 @@ TARGETS = (
         "30 seconds",
         1,
         deep.speed,
+    ),
+    Target(
+        "gan-modes",
+        "Modes that a GAN finds: a ring of 8 and a grid of 25",
+        "Lin et al. 2018 (PacGAN)",
+        ">= 7.9 and >= 24.5 modes, 90 % of high quality",
+        5,
+        games.gan_modes,
     ),
 )
 

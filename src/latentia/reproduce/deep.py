@@ -1,4 +1,4 @@
-"""Targets that are learnt by gradient: VAEs, importance weights, binary latents, denoising."""
+"""Targets that are learnt by gradient: VAEs, importance weights, binary latents."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..data import load
-from ..estimators import VAE, DenoisingAutoencoder
+from ..estimators import VAE
 from ..evidence import active_units, importance
 from .base import Budget, Found, Number
 
@@ -110,33 +110,6 @@ def binary_latents(budget: Budget) -> Found:
     return Found(numbers, [*differences, *_rows(test, 10_000)])
 
 
-def denoising_score(budget: Budget) -> Found:
-    """The field (r(x) - x) / sigma^2 of a denoising autoencoder beside the score of the smoothed density, known here."""
-    sigma, spread = 0.3, 0.5
-    centres = np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, 2.5]])
-    rng = np.random.default_rng(budget.seed)
-    rows = centres[rng.integers(3, size=20_000)] + spread * rng.normal(size=(20_000, 2))
-    options: dict[str, Any] = {"noise_scale": sigma, "scale": "none", "hidden": (16, 16, 16), "activation": "silu"}
-    options |= {"optimizer": "adamw", "learning_rate": 0.01, "schedule": "cosine", "batch_size": 2000}
-    fixed: dict[str, Any] = {"validation_fraction": 0, "device": budget.device, "random_state": budget.seed}
-    build = lambda n: DenoisingAutoencoder(16, max_epochs=n, **options, **fixed)  # noqa: E731
-    model, epochs = learnt(build, rows, FITTING * budget.seconds, most=500)
-    x = rows + sigma * rng.normal(size=rows.shape)
-    field, truth = np.asarray(model.score_field(x)), smoothed_score(x, centres, spread**2 + sigma**2)
-    relative = float(np.linalg.norm(field - truth) / np.linalg.norm(truth))
-    cosine = float((field * truth).sum() / (np.linalg.norm(field) * np.linalg.norm(truth)))
-    numbers = [
-        Number(
-            "relative L2 error over noised points", "0 in the limit; line: below 0.05", relative, None, relative < 0.05
-        ),
-        Number("cosine over noised points", "1 in the limit; line: above 0.99", cosine, None, cosine > 0.99),
-    ]
-    return Found(
-        numbers,
-        [f"{epochs} epochs, networks 2-16-16-16-16 and back", "centres (-2, 0), (2, 0), (0, 2.5), equal shares"],
-    )
-
-
 def speed(budget: Budget) -> Found:
     """Seconds for one million training samples of the MNIST network of Kingma and Welling (500 hidden units, 20 latents)."""
     train = load("mnist").x[:50_000]
@@ -186,15 +159,6 @@ def some(x: np.ndarray, n: int) -> np.ndarray:
 def flipped(x: np.ndarray) -> np.ndarray:
     """Pixels made 0 or 1, each with its grey level as the probability of 1; the same coins every time."""
     return (np.random.default_rng(0).random(x.shape) < x / 255.0).astype(np.float64)
-
-
-def smoothed_score(x: np.ndarray, centres: np.ndarray, variance: float) -> np.ndarray:
-    """grad log of an equal mixture of normals of one variance."""
-    offset = centres - x[:, None, :]
-    log_share = -(offset**2).sum(-1) / (2 * variance)
-    share = np.exp(log_share - log_share.max(1, keepdims=True))
-    share /= share.sum(1, keepdims=True)
-    return (share[:, :, None] * offset).sum(1) / variance
 
 
 def _evidence(model: Any, test: np.ndarray, n_samples: int) -> Any:
