@@ -11,7 +11,7 @@ from rich.table import Table
 from ..data import Dataset, Shards
 from ..errors import ParameterError
 from ..estimators import load_latent as load_run
-from .showing import SIGN, estimate_table, print_json
+from .showing import SIGN, estimate_table, print_json, waiting
 from .using import matching_rows
 
 
@@ -77,7 +77,8 @@ def run_gaps(
     rows = estimator._seen(found_rows.x)[1]
     weight = None if found_rows.weight is None else torch.as_tensor(found_rows.weight)
     options: dict[str, Any] = {"n_samples": samples, "n_steps": steps, "richer": richer, "seed": seed, "weight": weight}
-    found = gaps(estimator.model_, estimator.posterior_, rows, **options)
+    with waiting(f"A q of its own for each of {len(rows):,} rows"):
+        found = gaps(estimator.model_, estimator.posterior_, rows, **options)
     if as_json:
         print_json({"run": str(run), "data": found_rows.name, "rows": len(rows), **found.as_dict()})
         return 0
@@ -119,7 +120,8 @@ def run_calibrate(run: Path, rows: int, samples: int, seed: int, plot: Path | No
         raise ParameterError(f"--plot {plot} ends in {plot.suffix or 'nothing'}. Use a name that ends in .png.")
     if plot is not None and plot.exists() and not force:
         raise ParameterError(f"{plot} exists already and is kept. Use another name, or --force.")
-    found = calibrate(estimator.model_, estimator.posterior_, n_rows=rows, n_samples=samples, seed=seed)
+    with waiting(f"Posterior draws of {rows:,} rows that the model makes"):
+        found = calibrate(estimator.model_, estimator.posterior_, n_rows=rows, n_samples=samples, seed=seed)
     if plot is not None:
         from ..explore.calibration import calibration_plot
         from ..storage import write_whole

@@ -10,7 +10,7 @@ from ..errors import AbilityError, ParameterError
 from ..estimators import load_latent as load_run
 from ..evidence import Measured, features, quality
 from ..report.text_sections import is_text
-from .showing import print_json
+from .showing import print_json, waiting
 from .using import matching
 
 AIM = {"lower": "lower", "higher": "higher", "1": "near 1"}
@@ -30,7 +30,8 @@ def run_quality(
     part = whole.part(split)
     learnt = features(extractor, whole.x, label=whole.label, image_shape=whole.image_shape, seed=seed)
     rows = min(len(part.x), 10_000 if n is None else n)
-    found = quality(estimator.sample(rows, seed), part.x, learnt, n=rows, k=k, seed=seed)
+    with waiting(f"{rows:,} samples beside as many rows"):
+        found = quality(estimator.sample(rows, seed), part.x, learnt, n=rows, k=k, seed=seed)
     if as_json:
         print_json({"run": str(run), "data": part.name, "split": split, "seed": seed, "k": k, **found.as_dict()})
         return 0

@@ -4,7 +4,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     from ..learn import Progress
 
 SIGN = {"exact": "=", "lower": ">=", "upper": "<=", "error": "="}
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Inside, a terminal shows what is being worked out and for how long; nothing of it stays, and elsewhere there is nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as shown:
+        shown.add_task(what, total=None)
+        yield
 
 
 def print_json(value: Any) -> None:

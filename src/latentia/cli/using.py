@@ -17,7 +17,7 @@ from ..fitted import read_record
 from .closing import bits
 from .equal_time import at_equal_time, equal_time_table, learner_of, seconds_of
 from .output import check_target, write_array, write_blocks, write_values
-from .showing import SIGN, estimate_table, facts_table, perplexities, print_json
+from .showing import SIGN, estimate_table, facts_table, perplexities, print_json, waiting
 from .sources import in_memory, read, size
 
 MIXED = (
@@ -67,13 +67,14 @@ def run_score(
     check_target(rows, force)
     both = evidence == "bidirectional"
     options = {"evidence": "annealed" if both else evidence, "seed": seed, **options}
-    if isinstance(data, Shards):
-        estimate: Any = _score_shards(estimator, data, rows, force, **options)
-    else:
-        estimate = estimator.evidence(data.x, sample_weight=data.weight, **options)
-        if rows is not None:
-            write_array(_of_rows(estimate), _names(estimate), rows, force)
-    bracket = bracket_of(estimator, simulated, options) if both else None
+    with waiting(f"Evidence of {size(data)[0]:,} rows"):
+        if isinstance(data, Shards):
+            estimate: Any = _score_shards(estimator, data, rows, force, **options)
+        else:
+            estimate = estimator.evidence(data.x, sample_weight=data.weight, **options)
+            if rows is not None:
+                write_array(_of_rows(estimate), _names(estimate), rows, force)
+        bracket = bracket_of(estimator, simulated, options) if both else None
     cells = bits(estimator)
     if as_json:
         more = {"bits_per_dimension": estimate.bits_per_dimension(cells)} if cells else {}
