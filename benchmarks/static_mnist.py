@@ -98,9 +98,10 @@ def main() -> None:
         f"| {nll.row_error:.2f} | {-better.mean:.2f} | {elbo.mean:.2f} | {fitted:.0f} | {asked.seed} | {machine} |\n"
     )
     print("\n" + row)
-    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(before + row, encoding="utf-8")
+    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
+    rows, blank, notes = before.partition("\n\nBoth NLLs")
+    RESULTS.write_text(rows.rstrip("\n") + "\n" + row.rstrip("\n") + (blank or "\n") + notes, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 from ..data import load
 from ..estimators import VAE
 from ..evidence import active_units, importance
+from ..posteriors import Refined
 from .base import Budget, Found, Number
 
 FITTING = 0.7  # share of the budget that learning may take
@@ -20,21 +21,26 @@ LINE_STEPS = 100_000  # of binary latents: what the line is about
 def static_mnist(budget: Budget) -> Found:
     """VAE 784-400-40 on static MNIST, NLL with 200 importance samples."""
     train, test = (load("mnist_static", split=split).x for split in ("train", "test"))
-    options = {"hidden": (400,), "batch_size": 100, "likelihood": "bernoulli", "learning_rate": 1e-3}
+    options = {"hidden": (400,), "batch_size": 100, "likelihood": "bernoulli", "gradient": "sticking-the-landing"}
     model, epochs = learnt(lambda n: make(40, n, budget, **options), train, FITTING * budget.seconds)
     test = some(test, budget.rows or (10_000 if budget.minutes >= 8 else 2000))
     nll, elbo = model.evidence(test, "importance", 200), model.evidence(test, "elbo", 16)
+    q = Refined(model.posterior_, n_steps=30, n_samples=4)
+    better = importance(model.model_, q, torch.as_tensor(test).double(), n_samples=200)
+    what, published = "-log p(x), 200 importance samples", "89.9; 89.78 (Pythae)"
     numbers = [
+        _negative(f"{what}, nats", published, nll, nll.mean >= -89.9 if len(test) == 10_000 else None),
         _negative(
-            "-log p(x), 200 importance samples, nats",
-            "89.9; 89.78 (Pythae)",
-            nll,
-            nll.mean >= -89.9 if len(test) == 10_000 else None,
+            f"{what} of a q refined for each row, nats",
+            published,
+            better,
+            better.mean >= -89.9 if len(test) == 10_000 else None,
         ),
         _negative("-ELBO, nats", "", elbo, None),
     ]
     differences = [
         f"{epochs} epochs (published: 500) with a cosine schedule from 1e-3 (Pythae: Adam at 1e-4)",
+        "the bound's gradient without the score of q",
         "the 50,000 training images; output bias started at the logits of the pixel means",
     ]
     return Found(numbers, [*differences, *_rows(test, 10_000)])
