@@ -327,3 +327,20 @@ def test_plan_floor_is_stated() -> None:
     plan = make_plan(IRIS, "auto", "auto")
     assert plan.floor == pytest.approx(0.01)
     assert "at least 0.01" in plan.sentences[1]
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (["u", "v"] * 10, "holds text, not numbers: row 0 is 'u'"),
+        (pd.Categorical(["u", "v"] * 10), "holds text, not numbers: row 0 is 'u'"),
+        (pd.date_range("2020", periods=20), "holds timestamp"),
+        (pd.array([{"a": 1}] * 20, dtype=object), "kind"),
+    ],
+    ids=["text", "categories", "dates", "objects"],
+)
+def test_a_column_of_a_frame_that_holds_no_numbers_is_named(column: Any, words: str) -> None:
+    frame = pd.DataFrame({"size": np.arange(20.0), "kind": column})
+    with pytest.raises(DataError, match="column 'kind'") as caught:
+        latentia.ProbabilisticPCA(1).fit(frame)
+    assert words in str(caught.value)

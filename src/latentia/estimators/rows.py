@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..bounds.evaluate import evaluating
-from ..data import Shards
+from ..data import Shards, from_frame
 from ..data.checks import check_rows
 from ..errors import DataError
 from ..processes import alone, current
@@ -35,14 +35,25 @@ def checked_rows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     try:
         options: Any = {"ensure_all_finite": False, "ensure_min_samples": least, "dtype": "numeric"}
         x = np.asarray(validate_data(estimator, cast(Any, X), reset=reset, **options))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
+        _refuse_column(X, estimator)
+        if isinstance(error, TypeError):
+            raise
         if isinstance(X, np.ndarray) and X.dtype == object and X.shape[1:] == (1,) and isinstance(X[0, 0], str):
             raise DataError("Lines of text came, numbers were expected. Use TextVAE (--model text-vae).") from None
         raise error if isinstance(error, DataError) else DataError(str(error)) from None
+    if x.dtype.kind not in "bifu":
+        _refuse_column(X, estimator)
     x = np.require(x, requirements=["C", "W"])  # torch shares no memory with what it may not write
     names = getattr(estimator, "columns_", None) or getattr(estimator, "feature_names_in_", None)
     check_rows(x, columns=names, name=f"The data for {type(estimator).__name__}")
     return x
+
+
+def _refuse_column(X: Any, estimator: Any) -> None:
+    """Raise `DataError` with the name of the column of a data frame that holds no numbers."""
+    if hasattr(X, "columns"):
+        from_frame(X, name=f"the data for {type(estimator).__name__}")
 
 
 def seen_rows(estimator: Any, X: Any) -> tuple[np.ndarray, Tensor]:
