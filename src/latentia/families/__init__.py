@@ -19,6 +19,7 @@ from .positives import (
     Weibull,
 )
 from .real import Cauchy, Gumbel, Laplace, Logistic, StudentT, Triangular, Uniform
+from .refusals import check_gradient, check_posterior, check_standing, gradients_of
 from .rows import Dirichlet, FullNormal, LowRankNormal, MultivariateStudentT, VonMisesFisher
 from .shares import (
     Beta,
@@ -28,20 +29,7 @@ from .shares import (
     StraightThroughBernoulli,
     StraightThroughCategorical,
 )
-from .table import (
-    FAMILIES,
-    GRADIENTS,
-    INFLATED,
-    TABLE,
-    Row,
-    check_gradient,
-    check_posterior,
-    check_standing,
-    family,
-    gradients_of,
-    row_of,
-    row_of_distribution,
-)
+from .table import FAMILIES, GRADIENTS, INFLATED, TABLE, Row, family, row_of, row_of_distribution
 
 __all__ = [
     "FAMILIES",
