@@ -245,8 +245,12 @@ def test_data_commands(table: Path, capsys: Any) -> None:
     assert "digits" in json.loads(capsys.readouterr().out)
     assert main(["data", "describe", "digits", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 1797
-    assert main(["data", "describe", str(table), "--json"]) == 2
-    assert "'kind'" in capsys.readouterr().err
+    assert main(["data", "describe", str(table), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["obstacles"] == {"kind": "holds text"}
+    assert main(["data", "describe", str(table)]) == 0
+    assert "--label kind" in capsys.readouterr().out
+    assert main(["data", "describe", str(table.with_suffix(".csvv"))]) == 2
     assert main(["data", "fetch", "nothing"]) == 2
 
 

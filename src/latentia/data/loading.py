@@ -20,7 +20,7 @@ from .named import load_named
 from .parquet import find_shards
 from .selection import Selection
 from .shards import Shards, can_stream, open_source, read_shards
-from .tables import as_frame, from_frame, read_arrow, read_csv, read_parquet
+from .tables import arrow_table, as_frame, csv_table, from_frame, parquet_table, read_arrow, read_csv, read_parquet
 
 _READERS: tuple[tuple[tuple[str, ...], Callable[[Path, Selection], Dataset]], ...] = (
     ((".csv", ".csv.gz", ".tsv", ".tsv.gz"), read_csv),
@@ -149,6 +149,11 @@ def _load_path(path: Path, selection: Selection) -> Dataset:
         path = path.resolve()
     if stat.S_ISDIR(mode):
         return read_shards(path, selection) if find_shards(path) else read_images(path, selection)
+    data = _reader_of_file(path, mode)(path, selection)
+    return replace(data, name=path.name)
+
+
+def _reader_of_file(path: Path, mode: int) -> Callable[[Path, Selection], Dataset]:
     if not stat.S_ISREG(mode):
         raise DataError(f"{path} is no regular file (a pipe or device?). Write its content into a file first.")
     reader = _reader(path)
@@ -156,8 +161,25 @@ def _load_path(path: Path, selection: Selection) -> Dataset:
         raise DataError(f"{path} is empty (0 bytes). Make or download it again.")
     if not os.access(path, os.R_OK):
         raise DataError(f"{path} may not be read. Change its permissions, or copy it.")
-    data = reader(path, selection)
-    return replace(data, name=path.name)
+    return reader
+
+
+def open_table(source: Any) -> Any:
+    """A file as a pyarrow table with all its columns, numbers or not; None of what is no table: images, arrays, folders.
+
+    Raises: `DataError` where there is no such file, or it is damaged.
+    """
+    path = _path(source)
+    mode = _mode(path)
+    if stat.S_ISDIR(mode):
+        return None
+    readers: dict[Any, Callable[[Path], Any]] = {
+        read_csv: lambda p: csv_table(p)[0],
+        read_parquet: parquet_table,
+        read_arrow: arrow_table,
+    }
+    reader = readers.get(_reader_of_file(path, mode))
+    return None if reader is None else reader(path)
 
 
 def _mode(path: Path) -> int:

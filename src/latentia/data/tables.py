@@ -105,19 +105,29 @@ def from_table(table: Any, selection: Selection, path: Path, source: str) -> Dat
 
 def read_parquet(path: Path, selection: Selection) -> Dataset:
     """Read the columns that are needed of a Parquet file."""
+    return from_table(parquet_table(path, selection), selection, path, f"{path} (Parquet).")
+
+
+def parquet_table(path: Path, selection: Selection | None = None) -> Any:
+    """All columns of a Parquet file, or those that are needed, as a pyarrow table."""
     import pyarrow.parquet as pq
 
     with reading(path, "a Parquet file"), pq.ParquetFile(path) as file:
         names = without_index(file.schema_arrow.names)
-        used = [names[i] for i in selection.plan(names, path.name).used]
+        used = names if selection is None else [names[i] for i in selection.plan(names, path.name).used]
         _check_cells(path, file.metadata.num_rows, len(used))
         table = file.read(columns=used)
         table.validate(full=True)
-    return from_table(table, selection, path, f"{path} (Parquet).")
+    return table
 
 
 def read_arrow(path: Path, selection: Selection) -> Dataset:
     """Read an Arrow file (Feather version 2) or stream."""
+    return from_table(arrow_table(path), selection, path, f"{path} (Arrow).")
+
+
+def arrow_table(path: Path) -> Any:
+    """An Arrow file or stream as a pyarrow table."""
     import pyarrow as pa
 
     with reading(path, "an Arrow or Feather file"), pa.OSFile(str(path)) as file:
@@ -127,8 +137,7 @@ def read_arrow(path: Path, selection: Selection) -> Dataset:
             table = reader.read_all()
         # Offsets in a file from a stranger may point anywhere; unchecked, reading text would follow them.
         table.validate(full=True)
-        table = table.select([i for i, n in enumerate(table.column_names) if n in without_index([n])])
-    return from_table(table, selection, path, f"{path} (Arrow).")
+        return table.select([i for i, n in enumerate(table.column_names) if n in without_index([n])])
 
 
 def without_index(names: Sequence[str]) -> list[str]:
@@ -145,6 +154,13 @@ def _check_cells(path: Path, rows: int, columns: int) -> None:
 
 def read_csv(path: Path, selection: Selection) -> Dataset:
     """Read CSV or TSV, packed with gzip or not; without a header line the columns are called "0", "1", ..."""
+    table, header = csv_table(path)
+    note = "CSV" if header else "CSV without a header line, the columns are numbered"
+    return from_table(table, selection, path, f"{path} ({note}).")
+
+
+def csv_table(path: Path) -> tuple[Any, bool]:
+    """CSV or TSV as a pyarrow table, and whether it has a header line."""
     import pyarrow as pa
 
     packed = read_gzip(path) if is_gzip(path) else None
@@ -160,8 +176,7 @@ def read_csv(path: Path, selection: Selection) -> Dataset:
         table = _parse(content, path, delimiter, header, 4 * len(line))
     if not header:
         table = table.rename_columns([str(i) for i in range(table.num_columns)])
-    note = "CSV" if header else "CSV without a header line, the columns are numbered"
-    return from_table(table, selection, path, f"{path} ({note}).")
+    return table, header
 
 
 def _first_line(content: Any, path: Path) -> str:
