@@ -25,6 +25,7 @@ from latentia.families import Bernoulli
 from latentia.learn import AmortizedVI
 from latentia.models import FamilyPrior, LatentVariableModel
 from latentia.posteriors import Amortized
+from latentia.reproduce.deep import some
 
 RESULTS = Path(__file__).parent / "results" / "binary_latents.md"
 HEAD = (
@@ -74,7 +75,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="write no table")
     asked = parser.parse_args()
     x = torch.as_tensor(load("mnist_static").x).float()
-    test = torch.as_tensor(load("mnist_static", split="test").x).float()[: asked.rows]
+    test = torch.as_tensor(some(load("mnist_static", split="test").x, asked.rows)).float()
     for gradient in asked.gradients:
         for rate in asked.learning_rate:
             row = run(gradient, rate, x, test, asked)

@@ -24,6 +24,7 @@ from latentia import VAE
 from latentia.data import load
 from latentia.evidence import importance
 from latentia.posteriors import Refined
+from latentia.reproduce.deep import some
 
 RESULTS = Path(__file__).parent / "results" / "static_mnist.md"
 HEAD = (
@@ -86,7 +87,7 @@ def main() -> None:
     epochs = asked.epochs if asked.max_time is None else affordable(train, asked)
     model = make(asked, epochs).fit(train, progress=show)
     fitted = time.perf_counter() - start
-    rows = test[: asked.rows]
+    rows = some(test, asked.rows)
     nll, elbo = model.evidence(rows, "importance", 200), model.evidence(rows, "elbo", 16)
     q = Refined(model.posterior_, n_steps=30, n_samples=4)
     better = importance(model.model_, q, torch.as_tensor(rows).double(), n_samples=200)

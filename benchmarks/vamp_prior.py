@@ -16,6 +16,7 @@ from typing import Any
 
 from latentia import VAE
 from latentia.data import load
+from latentia.reproduce.deep import some
 
 RESULTS = Path(__file__).parent / "results" / "vamp_prior.md"
 HEAD = (
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dry", action="store_true", help="write no table")
     asked = parser.parse_args()
-    x, test = load("mnist_static").x, load("mnist_static", split="test").x[: asked.rows]
+    x, test = load("mnist_static").x, some(load("mnist_static", split="test").x, asked.rows)
     fits = {prior: fitted(prior, x, asked) for prior in ("normal", "vamp")}
     scores = {prior: vae.evidence(test, "importance", 200) for prior, (vae, _, _) in fits.items()}
     gain = scores["vamp"].values - scores["normal"].values

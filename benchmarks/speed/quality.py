@@ -23,6 +23,7 @@ import torch
 from common import BATCH, PIXELS, machine
 
 from latentia.data import load
+from latentia.reproduce.deep import some
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed_quality.md"
 GOAL, SAMPLES, HIDDEN, LATENT, RATE = 95.0, 200, 400, 40, 2e-3
@@ -31,7 +32,7 @@ EPOCHS = (8, 11, 15, 20, 27, 36, 48)
 
 def rows(split: str, n: int) -> np.ndarray:
     """Images of a part of static MNIST, `(n, 784)`, float32."""
-    return np.ascontiguousarray(load("mnist_static", split=split).x[:n].reshape(-1, PIXELS), dtype=np.float32)
+    return np.ascontiguousarray(some(load("mnist_static", split=split).x, n).reshape(-1, PIXELS), dtype=np.float32)
 
 
 def latentia_nll(epochs: int, test: np.ndarray) -> float:
