@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -362,3 +363,19 @@ def test_sigterm_saves_says_so_and_exits_with_130(tmp_path: Path) -> None:
     record = json.loads((out / "run.json").read_text())
     assert "SIGTERM" in record["fit"]["status"]
     assert latentia.load(out).fit_.interrupted == "SIGTERM"
+
+
+def test_a_note_that_several_fits_give_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    import latentia.cli.data_commands as commands
+
+    def warn() -> dict[str, Any]:
+        for text in ("a [b]", "c", "a [b]"):
+            warnings.warn(text, stacklevel=1)
+        return {}
+
+    monkeypatch.setattr(commands, "names", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["data", "list"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("note: a [b]") == said.count("note: c") == 1

@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -20,7 +20,7 @@ SHARED = ("fit", "resume", "score", "encode")  # commands that several processes
 def main(arguments: Sequence[str] | None = None, *, lost: int = 2) -> int:
     """Run the command line and return its exit code; `lost` where this process ended because another one did."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    warnings.showwarning = lambda message, *rest: console.print(f"[yellow]note:[/] {_plain(message)}")
+    warnings.showwarning = _noted_once(console)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _run(given) if "WORLD_SIZE" not in os.environ else _run_among_others(given)
@@ -49,6 +49,19 @@ def main(arguments: Sequence[str] | None = None, *, lost: int = 2) -> int:
             error.show()  # type: ignore[attr-defined]
             return 2
         return _our_fault(console, error)
+
+
+def _noted_once(console: Console) -> Callable[..., None]:
+    """Warnings as notes; one that several fits of a command give is told by the first."""
+    told: set[str] = set()
+
+    def note(message: Any, *rest: Any, **more: Any) -> None:
+        text = _plain(message)
+        if text not in told:
+            told.add(text)
+            console.print(f"[yellow]note:[/] {text}")
+
+    return note
 
 
 def _run(arguments: list[str]) -> Any:
