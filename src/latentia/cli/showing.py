@@ -59,18 +59,27 @@ def estimate_table(rows: Sequence[tuple[str, "Estimate"]], n_cells: int | None, 
     for name, estimate in rows:
         cells = [
             name,
-            f"{SIGN[estimate.kind]} {estimate.mean:.3f}",
+            f"{SIGN[estimate.kind]} {nats(estimate.mean)}",
             mc_error(estimate),
-            f"± {estimate.row_error:.3f}" if estimate.n_rows > 1 else "none",
+            f"± {nats(estimate.row_error)}" if estimate.n_rows > 1 else "none",
             str(estimate.n_samples or estimate.method),
         ]
-        table.add_row(*cells, *([f"{estimate.bits_per_dimension(n_cells):.4f}"] if n_cells else []))
+        table.add_row(*cells, *([nats(estimate.bits_per_dimension(n_cells), 4)] if n_cells else []))
     return table
+
+
+def nats(value: float, digits: int = 3) -> str:
+    """A number for a column; one of many digits by its size, or the table would have no room for it.
+
+    >>> nats(-95.0714), nats(-1.5e300)
+    ('-95.071', '-1.5e+300')
+    """
+    return f"{value:.{digits}f}" if abs(value) < 1e7 else f"{value:.4g}"
 
 
 def mc_error(estimate: "Estimate") -> str:
     """The Monte Carlo error in words; "none" where nothing was drawn."""
-    return f"± {estimate.mc_error:.3f}" if estimate.n_samples else "none"
+    return f"± {nats(estimate.mc_error)}" if estimate.n_samples else "none"
 
 
 def perplexities(

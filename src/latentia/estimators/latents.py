@@ -1,6 +1,7 @@
 """The latent side of a VAE by name: the posterior's family, the prior, and what stands between z and the decoder."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,9 @@ def make_prior(estimator: Any, latent: Latent, encoder: Conditional, starts: Ten
     """The prior of that name; a VampPrior takes the encoder over and begins at `starts`, in the model's units."""
     name = estimator.prior if estimator.prior != "auto" else suited(latent.family)
     if name not in (*PRIORS, *INFLATED):
-        row_of(name)
+        near = get_close_matches(str(name), PRIORS, n=3, cutoff=0.5)
+        if near:
+            raise ParameterError(f"prior={name!r} is not known. Did you mean {' or '.join(near)}?")
         choose("prior", name, PRIORS)
     if name == "vamp":
         return VampPrior(encoder, starts)

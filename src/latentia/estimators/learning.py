@@ -14,6 +14,7 @@ from ..learn import fit
 from ..processes import current
 from ..randomness import Stream
 from .given import Given, take_in
+from .parameters import check_numbers
 from .plan import warn_constant
 
 
@@ -49,6 +50,7 @@ def learn(
     """Check the rows, plan, make model and learner, run the loop, save; arguments as for the estimators' `fit`."""
     from .saving import open_run
 
+    check_numbers(estimator)
     estimator.columns_ = tuple(note.get("data", {}).get("columns", ())) or None
     given = take_in(estimator, X, sample_weight)
     estimator.seed_ = _shared_seed(lambda: read_seed(folder) if resume and folder else new_seed(estimator.random_state))

@@ -18,6 +18,7 @@ from ..families import (
     DiscretisedLogisticMixture,
     Family,
     Normal,
+    check_standing,
     family,
     first_cell,
     row_of,
@@ -109,7 +110,7 @@ def make_plan(
     With `exact_levels` whole numbers under a density are given the masses of intervals.
     """
     if likelihood != "auto":
-        row_of(likelihood)  # an unknown name is told its nearest neighbours
+        check_standing(likelihood, "likelihood")  # an unknown name is told its nearest neighbours
     choose("likelihood", likelihood, LIKELIHOODS)
     facts = as_facts(x, weight)
     kind = facts.kind

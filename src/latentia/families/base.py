@@ -9,7 +9,9 @@ where an output bias begins.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from math import inf, prod
+from math import inf, isfinite, prod
+from numbers import Real
+from operator import index
 
 import numpy as np
 import torch
@@ -78,7 +80,7 @@ class Family(nn.Module, ABC):
 
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = as_shape(event_shape)
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
@@ -114,9 +116,28 @@ class Family(nn.Module, ABC):
         """Raw output `raw_shape` with which each cell has about this mean and scale."""
         return torch.zeros(self.raw_shape)
 
+    def _check_raw(self, raw: Tensor) -> None:
+        if raw.shape[-len(self.raw_shape) :] != self.raw_shape:
+            raise ParameterError(
+                f"Raw output of shape {tuple(raw.shape)} came; a {self.name} of event shape {self.event_shape} reads "
+                f"(..., {', '.join(map(str, self.raw_shape))}). Give the network {self.n_outputs} outputs."
+            )
+
     def _raw(self, raw: Tensor) -> tuple[Tensor, ...]:
+        self._check_raw(raw)
         axis = -1 - len(self.event_shape)
         return (raw.squeeze(axis),) if self.n_raw == 1 else raw.unbind(axis)
+
+
+def as_shape(event_shape: Sequence[int]) -> tuple[int, ...]:
+    """Sizes of axes as a tuple; raises `ParameterError` unless all are whole numbers from 1."""
+    try:
+        shape = tuple(index(size) for size in event_shape)
+    except TypeError:
+        shape = (0,)
+    if any(size < 1 for size in shape):
+        raise ParameterError(f"event_shape={event_shape!r} cannot be used. Use whole numbers from 1, such as (5,).")
+    return shape
 
 
 class Positive(Family):
@@ -178,3 +199,15 @@ def at_least(name: str, value: float, least: float, *, strictly: bool = True) ->
         return value
     bound = "above" if strictly else "of at least"
     raise ParameterError(f"{name}={value!r} cannot be used. Use a number {bound} {least:g}.")
+
+
+def whole(name: str, value: float, least: int = 1) -> int:
+    """Return `value` as an integer if it is a whole number from `least` on, else raise `ParameterError`.
+
+    >>> whole("rank", 2.0)
+    2
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    if number and value == int(value) and value >= least:
+        return int(value)
+    raise ParameterError(f"{name}={value!r} cannot be used. Use a whole number from {least}.")

@@ -43,7 +43,7 @@ class Normal(Family):
             raise ParameterError(
                 f"scale={scale!r} is not known. Use a positive number, 'one', 'per-feature' or 'network'."
             )
-        if not isinstance(scale, str) and not 0 < float(scale) < float("inf"):
+        if not isinstance(scale, str) and not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
             raise ParameterError(f"scale={scale!r} is no standard deviation. Use a positive number.")
         self.n_raw = 2 if scale == "network" else 1
         shape = self.event_shape if scale == "per-feature" else ()

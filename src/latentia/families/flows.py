@@ -69,6 +69,7 @@ class Flow(RowFamily):
         return (self.n_context,)
 
     def forward(self, raw: Tensor) -> FlowDistribution:
+        self._check_raw(raw)
         context = bounded(raw, CONTEXT_BOUND) if self.n_context else None
         transform = self.flow.transform(context)
         zero = torch.zeros(self.size, dtype=raw.dtype, device=raw.device)

@@ -11,8 +11,7 @@ from torch.distributions import Gamma as _Gamma
 from torch.distributions import LogNormal as _LogNormal
 
 from .. import distributions as d
-from ..errors import ParameterError
-from .base import LOG_POWER_BOUND, LOG_SHAPE_BOUND, Positive, bounded, positive, unbounded
+from .base import LOG_POWER_BOUND, LOG_SHAPE_BOUND, Positive, bounded, positive, unbounded, whole
 
 LOG_LOC_BOUND = 20.0  # a log-normal's median stays between e^-20 and e^20
 
@@ -170,9 +169,7 @@ class Erlang(Positive):
 
     def __init__(self, event_shape: Sequence[int], shape: int = 2) -> None:
         super().__init__(event_shape)
-        if isinstance(shape, bool) or shape != int(shape) or shape < 1:
-            raise ParameterError(f"shape={shape!r} counts no events. Use a whole number from 1, or the gamma family.")
-        self.shape = int(shape)
+        self.shape = whole("shape", shape)
 
     def forward(self, raw: Tensor) -> _Gamma:
         rate = positive(self._raw(raw)[0])

@@ -39,7 +39,7 @@ def check_standing(what: Family | str, place: str) -> None:
         why = "data are never relaxed"
     others = ", ".join(other.name for other in TABLE if place in other.stands and other.support == row.support)
     raise AbilityError(
-        f"A {row.name} cannot be a {place}: {why}. Use {others or 'another family'}; `latentia families` lists them."
+        f"{_a(row.name).capitalize()} cannot be a {place}: {why}. Use {others or 'another family'}; `latentia families` lists them."
     )
 
 
@@ -66,12 +66,12 @@ def check_gradient(q: Family | str, gradient: str) -> None:
     if row.moves and "score" not in row.gradients:
         what = "The score function" if gradient == "score" else f"The {gradient} gradient"
         raise AbilityError(
-            f"{what} is no gradient for a {row.name}: its support moves with its parameters, so that the gradient misses "
+            f"{what} is no gradient for {_a(row.name)}: its support moves with its parameters, so that the gradient misses "
             f"the ends. {use}"
         )
     if through:
-        raise AbilityError(f"No gradient flows through the draws of a {row.name} (gradient={gradient!r}). {use}")
-    raise AbilityError(f"The {gradient} gradient is not known for a {row.name}. {use}")
+        raise AbilityError(f"No gradient flows through the draws of {_a(row.name)} (gradient={gradient!r}). {use}")
+    raise AbilityError(f"The {gradient} gradient is not known for {_a(row.name)}. {use}")
 
 
 def gradients_of(q: Family | str) -> tuple[str, ...]:
@@ -118,12 +118,12 @@ def check_posterior(q: Family, prior: Distribution | Family) -> None:
         return
     if not _fits(mine, p):
         raise AbilityError(
-            f"A {mine.name} posterior draws z from the support '{mine.support}', where a {p.name} prior (support "
+            f"{_a(mine.name).capitalize()} posterior draws z from the support '{mine.support}', where {_a(p.name)} prior (support "
             f"'{p.support}') has no density everywhere. Use {_alternatives(p)}."
         )
-    if q.finite_moments < inf and p.moment >= q.finite_moments:
+    if mine.name in p.never or (q.finite_moments < inf and p.moment >= q.finite_moments):
         raise AbilityError(
-            f"KL(q || p) is infinite for a {mine.name} posterior under a {p.name} prior: the prior's log density falls "
+            f"KL(q || p) is infinite for {_a(mine.name)} posterior under {_a(p.name)} prior: the prior's log density falls "
             f"faster than the posterior's tails{_cure(q)}. Use {_alternatives(p)}, or a prior with heavy tails (student-t)."
         )
 
@@ -138,7 +138,9 @@ def _fits(q: Row, p: Row) -> bool:
 
 def _alternatives(p: Row) -> str:
     fitting = [
-        q.name for q in TABLE if "posterior" in q.stands and _fits(q, p) and not q.moves and q.family not in _HEAVY
+        q.name
+        for q in TABLE
+        if "posterior" in q.stands and _fits(q, p) and not q.moves and q.family not in _HEAVY and q.name not in p.never
     ]
     return " or ".join(fitting[:3]) if fitting else "another prior"
 
@@ -150,3 +152,7 @@ def _cure(q: Family) -> str:
     if isinstance(q, (real.StudentT, rows.MultivariateStudentT)):
         return f" (more than {q.finite_moments:g} degrees of freedom are not promised: give df or least_df)"
     return ""
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[0] in 'aeio' else 'a'} {name}"

@@ -9,8 +9,8 @@ from torch.distributions import Dirichlet as _Dirichlet
 from torch.distributions import LowRankMultivariateNormal, MultivariateNormal
 
 from .. import distributions as d
-from ..errors import DataError, ParameterError
-from .base import LOG_SHAPE_BOUND, RowFamily, at_least, bounded, positive
+from ..errors import DataError
+from .base import LOG_SHAPE_BOUND, RowFamily, at_least, bounded, positive, whole
 
 INVERSE_BOUND = 9.0  # decimal digits by which the inverse of a Cholesky factor's correlated part may grow
 LOC_BOUND = 1e10  # beyond it the squares of float32 overflow, and their difference is no number
@@ -68,6 +68,7 @@ class FullNormal(_Located):
         return (self.size + self.size * (self.size + 1) // 2,)
 
     def forward(self, raw: Tensor) -> MultivariateNormal:
+        self._check_raw(raw)
         loc, factor = raw[..., : self.size].clamp(-LOC_BOUND, LOC_BOUND), cholesky(raw[..., self.size :], self.size)
         return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
 
@@ -89,15 +90,14 @@ class LowRankNormal(_Located):
 
     def __init__(self, event_shape: Sequence[int], rank: int = 2) -> None:
         super().__init__(event_shape)
-        if isinstance(rank, bool) or rank != int(rank) or rank < 1:
-            raise ParameterError(f"rank={rank!r} is no number of factors. Use a whole number from 1.")
-        self.rank = int(rank)
+        self.rank = whole("rank", rank)
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
         return ((2 + self.rank) * self.size,)
 
     def forward(self, raw: Tensor) -> LowRankMultivariateNormal:
+        self._check_raw(raw)
         loc, log_scale, loadings = raw.split([self.size, self.size, self.rank * self.size], -1)
         loc, scale = loc.clamp(-LOC_BOUND, LOC_BOUND), positive(log_scale)
         loadings = loadings / (1 + loadings.abs().sum(-1, keepdim=True) / LOADING_BOUND)
@@ -129,6 +129,7 @@ class MultivariateStudentT(_Located):
         return (self.size + self.size * (self.size + 1) // 2 + (self.df == "network"),)
 
     def forward(self, raw: Tensor) -> d.MultivariateStudentT:
+        self._check_raw(raw)
         loc, rest = raw[..., : self.size].clamp(-LOC_BOUND, LOC_BOUND), raw[..., self.size :]
         if self.df == "network":
             df, rest = self.least_df + positive(rest[..., -1], LOG_SHAPE_BOUND), rest[..., :-1]
@@ -160,6 +161,7 @@ class Dirichlet(RowFamily):
         return (self.size,)
 
     def forward(self, raw: Tensor) -> _Dirichlet:
+        self._check_raw(raw)
         return _Dirichlet(positive(raw, LOG_SHAPE_BOUND), validate_args=False)
 
     def check(self, x: np.ndarray, columns: Sequence[str] | None = None) -> None:
@@ -191,6 +193,7 @@ class VonMisesFisher(RowFamily):
         return (self.size + 1,)
 
     def forward(self, raw: Tensor) -> d.VonMisesFisher:
+        self._check_raw(raw)
         first = torch.zeros(self.size, dtype=raw.dtype, device=raw.device)
         first[0] = 1
         way = raw[..., : self.size] + first

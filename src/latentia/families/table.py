@@ -26,6 +26,7 @@ class Row:
         moves: whether the support's ends depend on the parameters.
         closed: names of the families p for which KL(this || p) has a closed form.
         moment: as a prior, the k for which KL(q || this) asks that E_q|z|^k be finite.
+        never: as a prior, the families q under which E_q of its exponential tail is infinite, or is for some parameters.
     """
 
     family: type[Family]
@@ -35,6 +36,7 @@ class Row:
     moves: bool = False
     closed: tuple[str, ...] = ()
     moment: float = 0.0
+    never: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,7 +77,7 @@ TABLE = (
     Row(rows.LowRankNormal, "rows", PATHWISE, closed=("full-normal", "low-rank-normal", "normal"), moment=2),
     Row(real.Laplace, "real", PATHWISE, closed=("laplace", "normal"), moment=1),
     Row(real.Logistic, "real", PATHWISE, moment=1),
-    Row(real.Gumbel, "real", PATHWISE, closed=("gumbel", "normal"), moment=inf),
+    Row(real.Gumbel, "real", PATHWISE, closed=("gumbel", "normal"), moment=inf, never=("laplace", "logistic")),
     Row(real.StudentT, "real", IMPLICIT),
     Row(rows.MultivariateStudentT, "rows", IMPLICIT),
     Row(real.Cauchy, "real", PATHWISE, closed=("cauchy",)),
@@ -89,7 +91,7 @@ TABLE = (
     Row(positives.LogNormal, "positive", PATHWISE, closed=("lognormal", *GAMMAS[1:])),
     Row(positives.Weibull, "positive", PATHWISE, closed=("weibull", *GAMMAS[1:]), moment=inf),
     Row(positives.Rayleigh, "positive", PATHWISE, closed=("rayleigh",), moment=2),
-    Row(positives.Gompertz, "positive", PATHWISE, moment=inf),
+    Row(positives.Gompertz, "positive", PATHWISE, moment=inf, never=("lognormal", "weibull", *GAMMAS)),
     Row(positives.Pareto, "moving positive interval", **MOVING, closed=("pareto",)),
     Row(positives.Reciprocal, "moving positive interval", **MOVING, closed=("reciprocal",)),
     Row(shares.Beta, "unit interval", IMPLICIT, closed=("beta", "normal", "uniform", *GAMMAS)),
@@ -114,9 +116,9 @@ TABLE = (
     Row(counts.NegativeBinomial, "counts", SCORE),
     Row(counts.ZeroInflated, "counts", SCORE),
     Row(counts.DiscretisedLogisticMixture, "levels", (), ("likelihood",)),
-    Row(flows.AutoregressiveFlow, "rows", PATHWISE),
-    Row(flows.CouplingFlow, "rows", PATHWISE),
-    Row(flows.SplineFlow, "rows", PATHWISE),
+    Row(flows.AutoregressiveFlow, "rows", PATHWISE, moment=2),
+    Row(flows.CouplingFlow, "rows", PATHWISE, moment=2),
+    Row(flows.SplineFlow, "rows", PATHWISE, moment=2),
 )
 DRAW = ("pathwise", "implicit", "relaxed", "straight-through")
 _SMOOTH = ("pathwise", "implicit", "relaxed")

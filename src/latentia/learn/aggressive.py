@@ -77,7 +77,8 @@ class Aggressive(Around):
             )
         if auxiliaries_of(self.inner.bound, model) is not None:
             raise AbilityError(
-                "Aggressive keeps no baselines of a gradient estimator. Use AmortizedVI, or a gradient without a learnt part."
+                "Aggressive keeps no baselines of a gradient estimator. Use AmortizedVI, or a gradient without a learnt part: "
+                "'leave-one-out' with n_samples=2, or 'score'."
             )
 
     def init(self, model: Any, batches: Batches) -> State:

@@ -10,6 +10,7 @@ from .. import distributions
 from ..conditional import Conditional
 from ..errors import AbilityError, ParameterError
 from ..families import Family, bounded, check_standing
+from ..families.base import as_shape, whole
 
 
 class StandardNormal(nn.Module):
@@ -85,6 +86,8 @@ class FamilyPrior(nn.Module):
 
     def __init__(self, family: Family, raw: Tensor | None = None, *, learnt: bool = False) -> None:
         super().__init__()
+        if not isinstance(family, Family):
+            raise ParameterError(f"FamilyPrior needs a family, such as families.Gamma((2,)); {family!r} came.")
         check_standing(family, "prior")
         values = torch.zeros(family.raw_shape) if raw is None else raw.detach().clone()
         if values.shape != family.raw_shape:
@@ -122,10 +125,8 @@ class NormalMixture(nn.Module):
     def __init__(self, shape: int | Sequence[int], n_components: int = 10) -> None:
         super().__init__()
         self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        if n_components < 1 or any(size < 1 for size in self.shape):
-            raise ParameterError(
-                f"n_components={n_components} over z of shape {self.shape} is too small. Use at least 1 component and 1 unit."
-            )
+        n_components = whole("n_components", n_components)
+        self.shape = as_shape(self.shape)
         self.logits = nn.Parameter(torch.zeros(n_components))
         self.loc = nn.Parameter(torch.randn(n_components, *self.shape))
         self.log_scale = nn.Parameter(torch.zeros(n_components, *self.shape))

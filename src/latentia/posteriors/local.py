@@ -14,6 +14,7 @@ from ..conditional import Conditional
 from ..distributions import draw, kl
 from ..errors import AbilityError, ParameterError
 from ..families import Family
+from ..families.table import known_row
 from ..randomness import row_noise
 from .base import Posterior, still
 
@@ -66,8 +67,7 @@ class Local(Posterior):
         self.family, self.seed = family, seed
         self.n_steps, self.learning_rate, self.n_samples = n_steps, learning_rate, n_samples
         self.conditional = Conditional(nn.Identity(), family, (family.n_outputs,), joint=True)
-        shape = family.event_shape
-        self.register_buffer("begin", family.start(torch.zeros(shape), torch.ones(shape)).reshape(-1), persistent=False)
+        self.register_buffer("begin", _begin(family).reshape(-1), persistent=False)
         self.register_buffer("table", None, persistent=False)
         self.first_row = 0  # of the table
         self._given: Tensor | None = None
@@ -176,3 +176,21 @@ def no_path(conditional: Conditional) -> AbilityError:
         f"Draws of a {conditional.family.name} carry no gradient, so that its parameters cannot be moved row by row. Use a "
         "normal family or a relaxed one, or an encoder learnt by ReweightedWakeSleep."
     )
+
+
+def _begin(family: Family) -> Tensor:
+    """Raw numbers of about mean 0 and scale 1 where every number is in the support; else zeros, its middle."""
+    row = known_row(family)
+    if row is not None and row.support not in ("real", "rows"):
+        return torch.zeros(family.raw_shape)
+    return family.start(torch.zeros(family.event_shape), torch.ones(family.event_shape))
+
+
+def refuse_second_derivative(conditional: Conditional) -> None:
+    """Raise `AbilityError` where draws are differentiated through their cdf, which torch does once."""
+    row = known_row(conditional.family)
+    if row is not None and "implicit" in row.gradients and row.name != "von-mises-fisher":
+        raise AbilityError(
+            f"Draws of the {row.name} family cannot be differentiated twice, as a gradient through the steps of a refinement needs. "
+            "Use through=False (on the command line --learner-options through=false), or a normal or lognormal posterior."
+        )

@@ -12,7 +12,7 @@ from ..conditional import Conditional
 from ..errors import ParameterError
 from ..randomness import row_noise
 from .base import Posterior, still
-from .local import row_elbo
+from .local import refuse_second_derivative, row_elbo
 
 
 class SemiAmortized(Posterior):
@@ -60,6 +60,8 @@ class SemiAmortized(Posterior):
                 f"n_steps={n_steps}, n_samples={n_samples}, learning_rate={learning_rate}, max_norm={max_norm} cannot be "
                 "used. Use at least one step, one sample, and positive numbers."
             )
+        if through:
+            refuse_second_derivative(encoder)
         self.encoder, self.n_steps, self.learning_rate = encoder, n_steps, learning_rate
         self.n_samples, self.max_norm, self.through, self.seed = n_samples, max_norm, through, seed
 
