@@ -71,6 +71,7 @@ X = np.random.default_rng(0).normal(size=(30, 4))
         ({"likelihood": "uniform"}, "A uniform cannot be a likelihood: its support moves"),
         ({"likelihood": "relaxed-bernoulli"}, "data are never relaxed"),
         ({"posterior": "cauchy", "prior": "spline-flow"}, "is infinite"),
+        ({"posterior": "uniform", "prior": "vamp"}, "fall outside all of them"),
         ({"posterior": "lognormal", "prior": "gompertz"}, "is infinite"),
         ({"posterior": "laplace", "prior": "gumbel"}, "is infinite"),
     ],

@@ -83,6 +83,11 @@ def make_prior(estimator: Any, latent: Latent, encoder: Conditional, starts: Ten
             raise ParameterError(f"prior={name!r} is not known. Did you mean {' or '.join(near)}?")
         choose("prior", name, PRIORS)
     if name == "vamp":
+        if row_of(latent.family.name).moves:
+            raise AbilityError(
+                f"A VampPrior mixes the posteriors of pseudo-inputs, and those of the {latent.family.name} family end where others do "
+                "not: draws of one row fall outside all of them. Use a normal posterior, or prior='normal-mixture'."
+            )
         return VampPrior(encoder, starts)
     if name == "normal-mixture":
         return NormalMixture(latent.shape, int(estimator.n_components))
