@@ -112,3 +112,11 @@ def test_a_row_begins_in_the_middle_of_the_support(family: Any) -> None:
     q = family(Local(family).begin.reshape(1, *family.raw_shape))
     assert bool(((q.mean > 0.1) & (q.mean < 3)).all())
     assert bool((q.variance > 0.01).all())
+
+
+@pytest.mark.parametrize("bound", ["importance-weighted", "renyi"])
+@pytest.mark.parametrize("posterior", ["bernoulli", "straight-through-bernoulli", "categorical"])
+def test_a_bound_of_many_samples_is_not_enumerated(posterior: str, bound: str) -> None:
+    options: dict[str, Any] = {"hidden": (4,), "max_epochs": 1, "n_samples": 2, "random_state": 0}
+    with pytest.raises(AbilityError, match=r"Only the ELBO is summed over all z.*vimco"):
+        latentia.VAE(2, posterior=posterior, bound=bound, gradient="enumeration", **options).fit(X)

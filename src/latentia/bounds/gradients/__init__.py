@@ -58,6 +58,9 @@ def as_gradient(gradient: str | Gradient, kind: str, n_samples: int) -> Gradient
     ...
     latentia.errors.AbilityError: The ELBO has no gradient 'vimco', which is one of bounds of many samples. Use ...
     """
+    if gradient == "enumeration" and kind != "elbo":
+        own = ", ".join(one.name for one in _MADE.values() if kind in one.bounds)
+        raise AbilityError(f"Only the ELBO is summed over all z; a bound of many samples needs draws. Use {own}.")
     if gradient in THROUGH_THE_DRAW:
         return _MADE["pathwise"]
     found = _MADE.get(gradient) if isinstance(gradient, str) else gradient
