@@ -1,5 +1,6 @@
 """The kinds of numbers that estimators take, checked by name before anything is built."""
 
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
@@ -58,7 +59,7 @@ NUMBERS = (
     "validation_fraction",
     "word_dropout",
 )
-FROM_ONE = ("batch_size", "channels", "critic_steps", "n_embed", "n_heads", "n_hidden", "n_layers", "pack")
+FROM_ONE = ("batch_size",)
 MAY_BE_NONE = ("gradient_clip", "max_time", "patience", "target_rate")
 
 
@@ -72,8 +73,9 @@ def check_numbers(estimator: Any) -> None:
     latentia.errors.ParameterError: n_samples=1.5 cannot be used. Use a whole number.
     """
     given: dict[str, Any] = estimator.get_params(deep=False)
+    defaults = signature(type(estimator).__init__).parameters
     for name, value in given.items():
-        if value is None and name in MAY_BE_NONE:
+        if value is None and (name in MAY_BE_NONE or defaults[name].default is None):
             continue
         if name in WHOLE and not _is_whole(value):
             raise ParameterError(f"{name}={value!r} cannot be used. Use a whole number.")
@@ -92,8 +94,4 @@ def _is_whole(value: Any) -> bool:
 
 
 def _are_sizes(value: Any) -> bool:
-    return (
-        not isinstance(value, str)
-        and hasattr(value, "__iter__")
-        and all(_is_whole(size) and size >= 1 for size in value)
-    )
+    return not isinstance(value, str) and hasattr(value, "__iter__") and all(map(_is_whole, value))
