@@ -23,7 +23,7 @@ class Unseen:
     >>> unseen = Unseen(1000)
     >>> unseen.add(torch.tensor([[0.999], [0.999], [0.0005]], dtype=torch.float64).log())
     >>> round(unseen.error().item(), 6)
-    0.0005
+    0.00025
     """
 
     def __init__(self, n_samples: int) -> None:
