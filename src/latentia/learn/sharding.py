@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import AbilityError, ParameterError, ProcessError
+from ..errors import AbilityError, ParameterError
 from ..fitted import Fit, load_modules, module_tensors
 from ..processes import Processes
+from ..processes.group import lost
 from ..processes.layers import gathered, largest_layer, layers_from, sharded
 from .base import Learner
 
@@ -85,8 +86,5 @@ def _told() -> Iterator[None]:
                 "dealt out over the processes. Leave shard_from out, or raise it above that layer's size."
             ) from error
         if isinstance(error, torch.distributed.DistError) or "gloo" in text.lower():
-            raise ProcessError(
-                f"Another process of this run ended, or did not answer within the time limit ({text[:200].rstrip('.')}). What was "
-                "written is whole: take the run up again with `latentia resume`."
-            ) from error
+            raise lost(error) from error
         raise

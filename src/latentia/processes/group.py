@@ -20,6 +20,7 @@ from ..errors import ParameterError, ProcessError, UserError
 from .meeting import meet
 from .words import hush, last_words
 
+GONE = "Another process of this run ended, or did not answer within the time limit"
 LIMIT = 600.0  # seconds that a collective may take; the variable LATENTIA_TIME_LIMIT changes it
 
 
@@ -244,15 +245,16 @@ def _backend() -> str:
 
 
 @contextmanager
-def _limited(
-    what: str = "Another process of this run ended, or did not answer within the time limit",
-) -> Iterator[None]:
+def _limited(what: str = GONE) -> Iterator[None]:
     try:
         yield
     except ProcessError:
         raise
     except RuntimeError as error:
-        reason = (str(error).splitlines() or [""])[0][:200].rstrip(".")
-        raise ProcessError(
-            f"{what} ({reason}). What was written is whole: take the run up again with `latentia resume`."
-        ) from error
+        raise lost(error, what) from error
+
+
+def lost(error: Exception, what: str = GONE) -> ProcessError:
+    """What to say where a collective failed."""
+    reason = (str(error).splitlines() or [""])[0][:200].rstrip(".")
+    return ProcessError(f"{what} ({reason}). What was written is whole: take the run up again with `latentia resume`.")
