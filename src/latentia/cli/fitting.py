@@ -157,7 +157,9 @@ def _advice(estimator: Any, n_rows: int) -> list[str]:
     modules = (estimator.model_, estimator.posterior_)
     parameters = max(1, sum(p.numel() for module in modules for p in module.parameters()))
     at_once = n_rows if estimator.learner_.name == "exact-em" else min(n_rows, int(estimator.batch_size))
-    sentence = advice(at_once, parameters, current().size)
+    processes = current()
+    same_cores = processes.on_one_machine and next(estimator.model_.parameters()).device.type == "cpu"
+    sentence = advice(at_once, parameters, processes.size, same_cores=same_cores)
     return [] if sentence is None else [sentence]
 
 

@@ -10,7 +10,10 @@ from ..errors import ParameterError, ProcessError
 
 RESTARTS = 3  # times that all processes are started again, from the last checkpoint, after one of them was killed
 LOST = 75  # exit code of a process that ended because another one did
-ENOUGH = 200_000_000  # rows per process x parameters: from here on two processes were measured to pay on a CPU
+ENOUGH = (
+    200_000_000  # rows per process x parameters: from here on two processes were measured to beat one of one thread
+)
+ENOUGH_ROWS = 4_000  # per process: from here on two were measured to beat one that has the cores of both
 
 
 def must_launch(devices: int, nodes: int) -> bool:
@@ -98,15 +101,23 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def advice(rows: int, parameters: int, processes: int) -> str | None:
+def advice(rows: int, parameters: int, processes: int, *, same_cores: bool) -> str | None:
     """A sentence where a step is so short that more processes take longer; else None.
 
-    >>> advice(4096, 1_000_000, 2) is None, advice(128, 10_000, 2)
+    Arguments:
+        rows: of a step, of all processes together.
+        parameters: of the networks.
+        processes: how many.
+        same_cores: whether one process could have the cores of all.
+
+    >>> advice(4096, 1_000_000, 2, same_cores=False) is None, advice(128, 10_000, 2, same_cores=True)
     (True, '2 processes for a step of 128 rows and 10,000 parameters: ...')
     """
-    if processes < 2 or rows // processes * parameters >= ENOUGH:
+    enough = max(-(-ENOUGH // parameters), ENOUGH_ROWS if same_cores else 1)
+    if processes < 2 or rows // processes >= enough:
         return None
+    one = "One process with the cores of all" if same_cores else "One process"
     return (
         f"{processes} processes for a step of {rows:,} rows and {parameters:,} parameters: they wait for each other longer "
-        f"than they save. Use one process, or --batch-size {-(-ENOUGH // parameters) * processes:,} or more."
+        f"than they save. {one} would be quicker, or --batch-size {enough * processes:,} and more."
     )

@@ -41,7 +41,7 @@ def learning_curve(history: Sequence[dict[str, Any]], parts: Sequence[str], name
     axes[0].set_ylabel("nats per row")
     _mark_best(axes[0], history)
     lines = [line for line in axes[0].get_lines() if not str(line.get_label()).startswith("_")]
-    axes[0].legend(handles=lines, loc="lower right")
+    fig.legend(handles=lines, loc="outside upper right", ncols=3)
     return fig
 
 

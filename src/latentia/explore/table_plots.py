@@ -63,7 +63,9 @@ def correlations_chart(real: np.ndarray, sampled: np.ndarray, names: Sequence[st
         ax.set_title(title)
         ax.spines[:].set_visible(False)
         size = 7.5 if len(names) <= 14 else 6
-        ax.set_xticks(range(len(names)), labels, rotation=90, fontsize=size)
+        ax.set_xticks(
+            range(len(names)), labels, rotation=0 if max(map(len, labels)) * len(labels) <= 36 else 90, fontsize=size
+        )
         ax.set_yticks(range(len(names)), labels if ax is axes[0] else [""] * len(names), fontsize=size)
         ax.tick_params(length=0)
     fig.colorbar(shown, ax=axes[:2], label="correlation", shrink=0.7, aspect=40, location="bottom")

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .activations import tanh
 from .tokens import SequenceDecoder, State, WordDropout, last_place
 
 
@@ -79,7 +80,7 @@ class LSTMDecoder(SequenceDecoder):
 
     def _first(self, context: Tensor) -> tuple[Tensor, Tensor]:
         cell = self.cell(context)
-        return torch.tanh(cell), cell
+        return tanh(cell), cell
 
     def _run(self, context: Tensor, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         words = self.dropout(self.embed(inputs))

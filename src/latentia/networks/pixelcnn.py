@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ..errors import ParameterError
+from .activations import tanh
 
 
 class GatedLayer(nn.Module):
@@ -52,7 +53,7 @@ class GatedLayer(nn.Module):
 def gate(x: Tensor) -> Tensor:
     """tanh of the first half of the channels times sigmoid of the second."""
     a, b = x.chunk(2, 1)
-    return torch.tanh(a) * torch.sigmoid(b)
+    return tanh(a) * torch.sigmoid(b)
 
 
 class GatedPixelCNN(nn.Module):

@@ -31,13 +31,15 @@ class Processes:
         rank: which one, from 0.
         size: how many there are.
         local_rank: which one of those on this machine.
+        local_size: how many there are on this machine.
 
     >>> Processes().all_max([1.0, 2.0])
     [1.0, 2.0]
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
+    def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0, local_size: int = 1) -> None:
         self.rank, self.size, self.local_rank = rank, size, local_rank
+        self.on_one_machine = local_size >= size
         self.first, self.many = rank == 0, size > 1
 
     def device(self, wanted: torch.device) -> torch.device:
@@ -235,7 +237,10 @@ def _join(limit: float) -> tuple[Processes, Any]:
             dist.init_process_group(
                 _backend(), store=store, rank=rank, world_size=size, timeout=timedelta(seconds=limit)
             )
-    return Processes(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0"))), store
+    here, n_here = (
+        int(os.environ.get(name, default)) for name, default in (("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))
+    )
+    return Processes(dist.get_rank(), dist.get_world_size(), here, n_here), store
 
 
 def _backend() -> str:

@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
@@ -31,11 +31,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a head; the first cell of each row names it."""
+    """Cells under a head; the first cell of each row names it. Numbers stand to the right, words to the left."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    holds: Literal["numbers", "words"] = "numbers"
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,10 @@ def text_reconstructions(view: View) -> Section:
         "where all sentences come back as one, z is not used."
     )
     head = ("sentence", "word by word", f"beam search, {N_BEAMS} beams")
-    caption = f"{len(given)} of the {part.name}; {same} come back word for word."
-    return Section("reconstructions", "Reconstructions beside originals", read, table=Table(head, rows, caption))
+    caption = f"{len(given)} of the {part.name}; {same} {'comes' if same == 1 else 'come'} back word for word."
+    return Section(
+        "reconstructions", "Reconstructions beside originals", read, table=Table(head, rows, caption, "words")
+    )
 
 
 def text_samples(view: View) -> Section:
@@ -82,7 +84,7 @@ def text_samples(view: View) -> Section:
     drawn = view.estimator.sample(N_SAMPLES, random_state=view.seed)
     rows = tuple((str(i + 1), _short(line)) for i, line in enumerate(drawn))
     read = "New sentences: z is drawn from the prior, then word after word from p(x|z). Neither looks at any row of the data."
-    return Section("samples", "Samples from the prior", read, table=Table(("", "sentence"), rows))
+    return Section("samples", "Samples from the prior", read, table=Table(("", "sentence"), rows, holds="words"))
 
 
 def walks_section(view: View) -> Section:
@@ -100,7 +102,9 @@ def walks_section(view: View) -> Section:
         "A straight line in z from the posterior mean of one sentence to that of another, decoded word by word. In a model "
         "that uses z the sentences change step by step and stay sentences on the way."
     )
-    return Section("interpolation", "Between two sentences", read, sentences(note), table=Table(head, tuple(given)))
+    return Section(
+        "interpolation", "Between two sentences", read, sentences(note), table=Table(head, tuple(given), holds="words")
+    )
 
 
 def first_column(step: int) -> str:

@@ -65,7 +65,7 @@ def render(certificates: Sequence[Certificate]) -> str:
     n_checks = sum(len(c.checks) for c in certificates)
     title = f"Certificate: {certificates[0].subject}" if len(certificates) == 1 else "Certificates"
     lead = (
-        f"{len(certificates)} model(s), {n_checks} checks. "
+        f"{len(certificates)} model{'' if len(certificates) == 1 else 's'}, {n_checks} checks. "
         + (f"Failed: {', '.join(failed)}." if failed else "Every claim holds.")
         + " Each claim was put to the proof in float64, on rows simulated from the model itself."
     )

@@ -17,7 +17,7 @@ RANKS = 39
 FEW, MANY = 10, 100
 
 
-@claim("sampling", "`sample` draws what prior and likelihood say: means and spreads agree along random directions")
+@claim("sampling", "sample() draws what prior and likelihood say: means and spreads agree along random directions")
 def sampling(s: Subject) -> str:
     _, x = s.pairs
     with Stream(s.seed + 3):
