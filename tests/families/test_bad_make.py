@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Independent
 
 import latentia
 from latentia import families as f
@@ -25,6 +26,13 @@ MADE: dict[str, tuple[Callable[[], Any], str]] = {
     "events that cannot be counted": (lambda: f.Erlang((2,), shape=NAN), "shape=nan"),  # type: ignore[arg-type]
     "a word for a rank": (lambda: f.LowRankNormal((3,), rank="a"), "rank='a'"),  # type: ignore[arg-type]
     "half a component": (lambda: NormalMixture((2,), 2.5), "n_components=2.5"),  # type: ignore[arg-type]
+    "a floor that is no number": (lambda: f.Normal((2,), floor=NAN), "floor=nan"),
+    "a ceiling below the floor": (lambda: f.Normal((2,), floor=1.0, ceiling=0.5), "ceiling=0.5"),
+    "half a category": (lambda: f.Categorical((2,), 2.5), "n_categories=2.5"),  # type: ignore[arg-type]
+    "three categories under four": (
+        lambda: f.check_posterior(f.Categorical((2,), 3), Independent(f.Categorical((2,), 4)(torch.zeros(4, 2)), 1)),
+        "among 3 categories and the prior among 4",
+    ),
     "a name for a family": (lambda: FamilyPrior("normal"), "needs a family"),  # type: ignore[arg-type]
 }
 WIDTHS = {

@@ -101,7 +101,7 @@ def test_entropy_where_there_is_one(name: str) -> None:
 
 
 WITHOUT_ENTROPY = {
-    *("fisher-snedecor", "relaxed-bernoulli", "continuous-bernoulli", "poisson"),
+    *("relaxed-bernoulli", "poisson"),
     *("negative-binomial", "zero-inflated", "zero-inflated negative-binomial", "discretised-logistic-mixture"),
 }
 

@@ -133,6 +133,22 @@ def test_one_prior_serves_a_batch_of_posteriors(q: str, p: str) -> None:
     assert torch.allclose(together, torch.stack(apart))
 
 
+@pytest.mark.parametrize(("df", "finite"), [(1.0, False), (2.0, False), (2.5, True), (9.0, True)])
+def test_student_t_under_a_normal_is_finite_from_two_degrees_of_freedom_on(df: float, finite: bool) -> None:
+    """Against quadrature over SciPy's quantiles; families refuse the pair unless more than two are promised."""
+    family_q, raw_q = FAMILIES["student-t"]((3,), df=df).double(), made("laplace", (3,), 0)[1]
+    family_p, raw_p = made("normal", (3,), 1)
+    q, p = family_q(raw_q), family_p(raw_p)
+    if not finite:
+        assert torch.isposinf(kl(q, p)).all()
+        return
+    u, weight = quantile_nodes(40_000)
+    t, n = st.t(df, array(q.loc), array(q.scale)), st.norm(array(p.loc), array(p.scale))
+    x = t.ppf(u.reshape(-1, 1, 1))
+    expected = (weight.reshape(-1, 1, 1) * (t.logpdf(x) - n.logpdf(x))).sum(0)
+    assert np.allclose(array(kl(q, p)), expected, rtol=2e-2 if df < 3 else 1e-5)
+
+
 def test_infinite_where_an_end_sticks_out() -> None:
     for name in ("reciprocal", "uniform"):
         family = row_of(name).family((1,))

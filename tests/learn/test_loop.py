@@ -181,6 +181,18 @@ def test_parameters_that_break_are_named() -> None:
         latentia.fit(model, AmortizedVI(q), X, max_epochs=1)
 
 
+@pytest.mark.parametrize(
+    ("prior", "options", "words"),
+    [
+        ("uniform", {}, r"part 'kl' .* the prior has no density, .* infinite: give a prior whose support"),
+        ("laplace", {"learner": "wake-sleep"}, r"q has no density, and wake-sleep learns q from such z"),
+    ],
+)
+def test_a_support_that_leaves_the_other_is_named(prior: str, options: dict[str, str], words: str) -> None:
+    with pytest.raises(NonFiniteError, match=words):
+        latentia.VAE(2, posterior="uniform", prior=prior, hidden=(8,), max_epochs=2, random_state=0, **options).fit(X)
+
+
 def test_data_that_break_are_named() -> None:
     model, q = pair()
     bad = X.copy()

@@ -1,6 +1,7 @@
 """The distributions that torch lacks, and noise of a row turned into draws of any distribution."""
 
 from . import closed_kl as closed_kl  # rows of the table of closed forms
+from . import kl_by_moments as kl_by_moments  # and more of them
 from . import noise as noise  # rows of the table of draws from noise
 from .cell_sequence import CellSequence
 from .continuous_bernoulli import ContinuousBernoulli
@@ -11,11 +12,11 @@ from .either import Either
 from .flow import FlowDistribution
 from .implicit import Implicit
 from .interval import log_interval
-from .location_scale import Gumbel, Logistic, Triangular
+from .location_scale import Gumbel, Logistic, Triangular, Uniform
 from .logistic_mixture import DiscretisedLogisticMixture
 from .multivariate_t import MultivariateStudentT
 from .point import Flat, PointMass
-from .positive import Gompertz, Pareto, Rayleigh, Reciprocal, Weibull
+from .positive import Gompertz, LogNormal, Pareto, Rayleigh, Reciprocal, Weibull
 from .quantiles import gamma_icdf, poisson_icdf
 from .ratios import FisherSnedecor, StudentT
 from .reconstruction import CrossEntropy
@@ -42,6 +43,7 @@ __all__ = [
     "Gumbel",
     "Implicit",
     "Kumaraswamy",
+    "LogNormal",
     "Logistic",
     "MultivariateStudentT",
     "Pareto",
@@ -57,6 +59,7 @@ __all__ = [
     "StudentT",
     "TokenSequence",
     "Triangular",
+    "Uniform",
     "VonMisesFisher",
     "Weibull",
     "ZeroInflated",

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 from torch.distributions import (
-    Gamma,
     Independent,
-    LogNormal,
     LowRankMultivariateNormal,
     MultivariateNormal,
     Normal,
@@ -37,23 +35,6 @@ def _(q: Weibull, p: Weibull) -> Tensor:
     log_ratio = torch.log(q.scale) - torch.log(p.scale)
     moment = torch.exp(j * log_ratio + torch.lgamma(j / k + 1))
     return torch.log(k) - torch.log(j) - j * log_ratio + (j / k - 1) * EULER + moment - 1
-
-
-@register_kl(Weibull, Gamma)
-def _(q: Weibull, p: Gamma) -> Tensor:
-    """Zhang et al., "WHAI: Weibull hybrid autoencoding inference", ICLR 2018, equation 7."""
-    k, a, b = q.concentration, p.concentration, p.rate
-    mean = q.scale * torch.exp(torch.lgamma(1 + 1 / k))
-    log_mean = torch.log(q.scale) - EULER / k
-    entropy = EULER * (1 - 1 / k) + torch.log(q.scale) - torch.log(k) + 1
-    return -entropy - (a * torch.log(b) - torch.lgamma(a)) - (a - 1) * log_mean + b * mean
-
-
-@register_kl(LogNormal, Gamma)
-def _(q: LogNormal, p: Gamma) -> Tensor:
-    a, b = p.concentration, p.rate
-    normaliser = a * torch.log(b) - torch.lgamma(a)
-    return -q.entropy() - normaliser - (a - 1) * q.loc + b * q.mean
 
 
 @register_kl(Kumaraswamy, Kumaraswamy)

@@ -93,6 +93,9 @@ class ContinuousBernoulli(Distribution):
         exact = 1 / safe.square() - torch.exp(-safe) / torch.expm1(-safe).square()
         return torch.where(small, 1 / 12 - a.square() / 240, exact)
 
+    def entropy(self) -> Tensor:
+        return log_sinhc(self.logits / 2) - self.logits * (self.mean - 0.5)
+
     @staticmethod
     def _sinh_ratio(small: Tensor, large: Tensor) -> Tensor:
         sign = torch.sign(small) * torch.sign(large)

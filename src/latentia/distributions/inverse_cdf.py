@@ -47,6 +47,28 @@ def log1mexp(x: Tensor) -> Tensor:
     return torch.where(near, small, torch.log1p(-torch.exp(-torch.where(near, torch.ones_like(x), x))))
 
 
+def finite_positive(x: Tensor) -> Tensor:
+    """x > 0, kept inside the positive floats: a draw that rounds to 0 or to infinity would have no density.
+
+    >>> finite_positive(torch.tensor([0.0, torch.inf])).tolist()
+    [1.1754943508222875e-38, 3.4028234663852886e+38]
+    """
+    info = torch.finfo(x.dtype)
+    return x.clamp(info.tiny, info.max)
+
+
+class DrawnByIcdf(Distribution):
+    """Mixed into a distribution of torch's: its draws, by `sample` too, are icdf(u), u uniform on (0, 1)."""
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        like = getattr(self, next(iter(self.arg_constraints)))
+        return self.icdf(open_uniform(self._extended_shape(torch.Size(sample_shape)), like))
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        with torch.no_grad():
+            return self.rsample(sample_shape)
+
+
 class Cellwise(Distribution):
     """A distribution of single cells whose parameters are the keys of `arg_constraints`, broadcast together."""
 
@@ -61,14 +83,10 @@ class Cellwise(Distribution):
         return type(self)(*(getattr(self, name).expand(shape) for name in self.arg_constraints), validate_args=False)
 
 
-class InverseCdf(Cellwise):
+class InverseCdf(DrawnByIcdf, Cellwise):
     """Drawn as icdf(u), u uniform on (0, 1): the gradient flows through the parameters of icdf."""
 
     has_rsample = True
-
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        like = getattr(self, next(iter(self.arg_constraints)))
-        return self.icdf(open_uniform(self._extended_shape(torch.Size(sample_shape)), like))
 
 
 def inside(value: Tensor, is_inside: Tensor, log_prob: Tensor) -> Tensor:

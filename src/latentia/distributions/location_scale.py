@@ -1,15 +1,17 @@
 """Logistic, Gumbel and triangular: what torch lacks of the location-scale distributions, or computes with overflow."""
 
 from math import pi
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Gumbel as _Gumbel
+from torch.distributions import Uniform as _Uniform
 from torch.distributions import constraints
 from torch.nn.functional import softplus
 
 from .interval import log_interval
-from .inverse_cdf import InverseCdf, exp_tangent, inside, log1mexp
+from .inverse_cdf import DrawnByIcdf, InverseCdf, exp_tangent, inside, log1mexp, open_uniform
 
 
 class Logistic(InverseCdf):
@@ -70,7 +72,7 @@ def logistic_mass(a: Tensor, b: Tensor) -> Tensor:
     return -softplus(-b) - softplus(a) + log1mexp(b - a)
 
 
-class Gumbel(_Gumbel):
+class Gumbel(DrawnByIcdf, _Gumbel):
     """torch's Gumbel, p(x) = exp(-y - exp(-y)) / scale, with a log density that does not overflow far on the left.
 
     >>> Gumbel(torch.tensor(0.0), torch.tensor(1e-5)).log_prob(torch.tensor(-1.0)).isfinite()
@@ -86,6 +88,23 @@ class Gumbel(_Gumbel):
 
     def icdf(self, value: Tensor) -> Tensor:
         return self.loc - self.scale * torch.log(-torch.log(value))
+
+
+class Uniform(_Uniform):
+    """torch's uniform on [low, high], both ends included, so that a draw that rounds to an end has a density.
+
+    >>> Uniform(torch.tensor(0.0), torch.tensor(2.0)).log_prob(torch.tensor([0.0, 2.0, 2.1]))
+    tensor([-0.6931, -0.6931,    -inf])
+    """
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        shape = self._extended_shape(torch.Size(sample_shape))
+        x = self.low + (self.high - self.low) * open_uniform(shape, self.low)
+        return torch.minimum(torch.maximum(x, self.low), self.high)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        density = -torch.log(self.high - self.low)
+        return inside(value, (value >= self.low) & (value <= self.high), density)
 
 
 class Triangular(InverseCdf):
@@ -120,7 +139,8 @@ class Triangular(InverseCdf):
         left = y.clamp_min(tiny) / self.peak.clamp_min(tiny)
         right = (1 - y).clamp_min(tiny) / (1 - self.peak).clamp_min(tiny)
         rise = torch.where(y <= self.peak, torch.log(left), torch.log(right))
-        return inside(y, (y >= 0) & (y <= 1), rise - torch.log(self.scale / 2))
+        within = (value >= self.loc) & (value <= self.loc + self.scale)
+        return inside(value, within, rise - torch.log(self.scale / 2))
 
     def cdf(self, value: Tensor) -> Tensor:
         y = ((value - self.loc) / self.scale).clamp(0, 1)
@@ -133,7 +153,8 @@ class Triangular(InverseCdf):
         tiny = torch.finfo(value.dtype).tiny
         left = torch.sqrt((value * self.peak).clamp_min(tiny))
         right = 1 - torch.sqrt(((1 - value) * (1 - self.peak)).clamp_min(tiny))
-        return self.loc + self.scale * torch.where(value < self.peak, left, right)
+        x = self.loc + self.scale * torch.where(value < self.peak, left, right)
+        return torch.minimum(torch.maximum(x, self.loc), self.loc + self.scale)
 
     def entropy(self) -> Tensor:
         return 0.5 + torch.log(self.scale / 2)

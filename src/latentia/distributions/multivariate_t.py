@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .ratios import far
+
 
 class MultivariateStudentT(Distribution):
     """x = loc + L e / sqrt(w), e ~ N(0, I), w ~ chi-squared(df) / df, L = scale_tril.
@@ -50,7 +52,9 @@ class MultivariateStudentT(Distribution):
         difference = (value - self.loc).expand(shape).unsqueeze(-1)
         y = torch.linalg.solve_triangular(self.scale_tril, difference, upper=False).squeeze(-1)
         constant = torch.lgamma(half + d / 2) - torch.lgamma(half) - d / 2 * torch.log(self.df * pi) - self._log_det()
-        return constant - (half + d / 2) * torch.log1p(y.square().sum(-1) / self.df)
+        size = y.detach().abs().amax(-1).clamp_min(1)  # taken out of the square, which would overflow
+        share = (y / size.unsqueeze(-1)).square().sum(-1) / self.df
+        return constant - (half + d / 2) * (2 * torch.log(size) + torch.log(size.square().reciprocal() + share))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
@@ -62,7 +66,7 @@ class MultivariateStudentT(Distribution):
         """A draw from standard normals `(..., d)` and gammas of shape df / 2 `(...)`."""
         tiny = torch.finfo(self.loc.dtype).tiny
         stretch = torch.rsqrt((gamma / (self.df / 2)).clamp_min(tiny)).unsqueeze(-1)
-        return self.loc + (self.scale_tril @ (normal * stretch).unsqueeze(-1)).squeeze(-1)
+        return far(self.loc + (self.scale_tril @ (normal * stretch).unsqueeze(-1)).squeeze(-1))
 
     def entropy(self) -> Tensor:
         d, half = self.event_shape[0], self.df / 2

@@ -21,10 +21,11 @@ from torch.nn.functional import one_hot
 from ..randomness import RowNoise
 from .counts import ZeroInflated
 from .flow import FlowDistribution
-from .inverse_cdf import into_open
+from .inverse_cdf import finite_positive, into_open
 from .logistic_mixture import DiscretisedLogisticMixture
 from .multivariate_t import MultivariateStudentT
 from .quantiles import gamma_icdf, poisson_icdf
+from .ratios import far
 from .relaxed import RelaxedCategorical, StraightThroughBernoulli, StraightThroughCategorical
 from .rows import from_noise
 from .unit import off_the_ends
@@ -37,7 +38,7 @@ def _gamma(concentration: Tensor, noise: RowNoise, n_samples: int) -> Tensor:
 
 
 def _positive(x: Tensor, dtype: torch.dtype) -> Tensor:
-    return x.to(dtype).clamp_min(torch.finfo(dtype).tiny)
+    return finite_positive(x.to(dtype))
 
 
 @from_noise.register(Gamma)
@@ -69,7 +70,7 @@ def _(q: StudentT, noise: RowNoise, n_samples: int) -> Tensor:
     normal = noise.normal(n_samples, q.batch_shape[1:])
     half = q.df.double() / 2
     stretch = torch.rsqrt((_gamma(half, noise, n_samples) / half).clamp_min(1e-300))
-    return q.loc + q.scale * (normal * stretch).to(q.loc.dtype)
+    return far(q.loc + q.scale * (normal * stretch).to(q.loc.dtype))
 
 
 @from_noise.register(MultivariateStudentT)

@@ -1,14 +1,16 @@
 """Distributions on the positive numbers: Rayleigh, reciprocal and Gompertz; torch's Weibull and Pareto without overflow."""
 
 from math import pi, sqrt
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import LogNormal as _LogNormal
 from torch.distributions import Pareto as _Pareto
 from torch.distributions import Weibull as _Weibull
 from torch.distributions import constraints
 
-from .inverse_cdf import InverseCdf, exp_tangent, inside
+from .inverse_cdf import DrawnByIcdf, InverseCdf, exp_tangent, finite_positive, inside
 
 EULER = 0.5772156649015329
 
@@ -155,7 +157,7 @@ class Gompertz(InverseCdf):
         return (f * t * torch.exp(-t)).sum(-1).mul(y[1] - y[0]).to(self.scale.dtype)
 
 
-class Weibull(_Weibull):
+class Weibull(DrawnByIcdf, _Weibull):
     """torch's Weibull, p(x) = k / s (x / s)^(k - 1) exp(-(x / s)^k), without overflow.
 
     >>> Weibull(torch.tensor(1e-5), torch.tensor(20.0)).log_prob(torch.tensor(1.0)).isfinite()
@@ -172,7 +174,7 @@ class Weibull(_Weibull):
         return -torch.expm1(-((value / self.scale).clamp_min(0) ** self.concentration))
 
     def icdf(self, value: Tensor) -> Tensor:
-        return self.scale * (-torch.log1p(-value)) ** self.concentration.reciprocal()
+        return finite_positive(self.scale * (-torch.log1p(-value)) ** self.concentration.reciprocal())
 
     @property
     def variance(self) -> Tensor:
@@ -183,7 +185,7 @@ class Weibull(_Weibull):
         return self.scale.square() * value.to(self.scale.dtype)
 
 
-class Pareto(_Pareto):
+class Pareto(DrawnByIcdf, _Pareto):
     """torch's Pareto, p(x) = alpha scale^alpha / x^(alpha + 1) for x >= scale, and no density below the scale.
 
     >>> Pareto(torch.tensor(2.0), torch.tensor(3.0)).log_prob(torch.tensor([1.0, 2.0]))
@@ -198,4 +200,18 @@ class Pareto(_Pareto):
         return -torch.expm1(-self.alpha * (_log(value) - torch.log(self.scale)).clamp_min(0))
 
     def icdf(self, value: Tensor) -> Tensor:
-        return self.scale * torch.exp(-torch.log1p(-value) / self.alpha)
+        return finite_positive(self.scale * torch.exp(-torch.log1p(-value) / self.alpha))
+
+
+class LogNormal(DrawnByIcdf, _LogNormal):
+    """torch's log-normal, exp(loc + scale e), e ~ N(0, 1), whose draws never round to 0 or to infinity.
+
+    >>> LogNormal(torch.tensor(200.0), torch.tensor(1.0)).icdf(torch.tensor(0.5)).isfinite()
+    tensor(True)
+    """
+
+    def icdf(self, value: Tensor) -> Tensor:
+        return finite_positive(torch.exp(self.loc + self.scale * torch.special.ndtri(value)))
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+        return super().expand(batch_shape, self._get_checked_instance(LogNormal, _instance))

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Beta as _Beta
 from torch.distributions import Kumaraswamy as _Kumaraswamy
 
-from .inverse_cdf import inside, log1mexp, open_uniform
+from .inverse_cdf import DrawnByIcdf, inside, log1mexp
 
 
 def off_the_ends(x: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ class Beta(_Beta):
         return off_the_ends(super().rsample(sample_shape))
 
 
-class Kumaraswamy(_Kumaraswamy):
+class Kumaraswamy(DrawnByIcdf, _Kumaraswamy):
     """torch's Kumaraswamy, p(x) = a b x^(a - 1) (1 - x^a)^(b - 1) on (0, 1), cdf 1 - (1 - x^a)^b, in logarithms.
 
     Source: Kumaraswamy, "A generalized probability density function for double-bounded random processes", 1980.
@@ -54,7 +54,3 @@ class Kumaraswamy(_Kumaraswamy):
         rest = torch.log1p(-value) / self.concentration0  # log(1 - x^a)
         log_power = log1mexp((-rest).clamp_min(torch.finfo(rest.dtype).tiny))
         return off_the_ends(torch.exp(log_power / self.concentration1))
-
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        shape = self._extended_shape(torch.Size(sample_shape))
-        return self.icdf(open_uniform(shape, self.concentration1))

@@ -13,7 +13,7 @@ from torch.distributions import Normal as _Normal
 from ..distributions import ContinuousBernoulli as _ContinuousBernoulli
 from ..distributions import CrossEntropy as _CrossEntropy
 from ..errors import DataError, ParameterError
-from .base import Family, bounded, first_cell
+from .base import Family, at_least, bounded, first_cell, whole
 
 
 class Normal(Family):
@@ -38,7 +38,8 @@ class Normal(Family):
         self, event_shape: Sequence[int], scale: float | str = "network", floor: float = 0.0, ceiling: float = inf
     ) -> None:
         super().__init__(event_shape)
-        self.scale, self.floor, self.ceiling = scale, float(floor), float(ceiling)
+        self.scale, self.floor = scale, float(at_least("floor", floor, 0.0, strictly=False))
+        self.ceiling = ceiling if ceiling == inf else float(at_least("ceiling", ceiling, self.floor))
         if isinstance(scale, str) and scale not in ("network", "one", "per-feature"):
             raise ParameterError(
                 f"scale={scale!r} is not known. Use a positive number, 'one', 'per-feature' or 'network'."
@@ -168,9 +169,7 @@ class Categorical(Family):
 
     def __init__(self, event_shape: Sequence[int], n_categories: int = 2) -> None:
         super().__init__(event_shape)
-        if n_categories < 1:
-            raise ParameterError(f"n_categories={n_categories} is too small. At least 1 is needed.")
-        self.n_raw = int(n_categories)
+        self.n_raw = whole("n_categories", n_categories)
 
     def forward(self, raw: Tensor) -> _Categorical:
         logits = raw.movedim(-1 - len(self.event_shape), -1)

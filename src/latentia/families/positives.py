@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.distributions import Chi2 as _Chi2
 from torch.distributions import Exponential as _Exponential
 from torch.distributions import Gamma as _Gamma
-from torch.distributions import LogNormal as _LogNormal
 
 from .. import distributions as d
 from .base import LOG_POWER_BOUND, LOG_SHAPE_BOUND, Positive, bounded, positive, unbounded, whole
@@ -224,9 +223,9 @@ class LogNormal(Positive):
     name = "lognormal"
     n_raw = 2
 
-    def forward(self, raw: Tensor) -> _LogNormal:
+    def forward(self, raw: Tensor) -> d.LogNormal:
         loc, log_scale = self._raw(raw)
-        return _LogNormal(bounded(loc, LOG_LOC_BOUND), positive(log_scale, LOG_POWER_BOUND), validate_args=False)
+        return d.LogNormal(bounded(loc, LOG_LOC_BOUND), positive(log_scale, LOG_POWER_BOUND), validate_args=False)
 
     def start(self, mean: Tensor, scale: Tensor) -> Tensor:
         mean, square = _share(mean, scale)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Cauchy as _Cauchy
 from torch.distributions import Laplace as _Laplace
-from torch.distributions import Uniform as _Uniform
 
 from .. import distributions as d
 from .base import LOG_SHAPE_BOUND, Family, at_least, bounded, positive, unbounded
@@ -140,9 +139,9 @@ class Uniform(_LocScale):
 
     name = "uniform"
 
-    def forward(self, raw: Tensor) -> _Uniform:
+    def forward(self, raw: Tensor) -> d.Uniform:
         low, log_width = self._raw(raw)
-        return _Uniform(low, low + _resolved(positive(log_width), low), validate_args=False)
+        return d.Uniform(low, low + _resolved(positive(log_width), low), validate_args=False)
 
     def start(self, mean: Tensor, scale: Tensor) -> Tensor:
         width = sqrt(12) * scale.clamp(1e-3, 1e3)

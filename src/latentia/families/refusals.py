@@ -2,10 +2,10 @@
 
 from math import inf
 
-from torch.distributions import Distribution
+from torch.distributions import Categorical, Distribution, Independent
 
 from ..errors import AbilityError, ParameterError
-from . import positives, real, rows
+from . import cells, positives, real, rows
 from .base import Family
 from .table import DRAW, FAMILIES, GRADIENTS, TABLE, WITHIN, Row, known_row, row_of_distribution
 
@@ -116,6 +116,11 @@ def check_posterior(q: Family, prior: Distribution | Family) -> None:
     mine = known_row(q)
     if mine is None or p is None:
         return
+    levels, theirs = (_levels(each) for each in (q, prior))
+    if levels != theirs and min(levels, theirs) > 0:
+        raise ParameterError(
+            f"The posterior chooses among {levels} categories and the prior among {theirs}. Give both the same number."
+        )
     if not _fits(mine, p):
         raise AbilityError(
             f"{_a(mine.name).capitalize()} posterior draws z from the support '{mine.support}', where {_a(p.name)} prior (support "
@@ -126,6 +131,15 @@ def check_posterior(q: Family, prior: Distribution | Family) -> None:
             f"KL(q || p) is infinite for {_a(mine.name)} posterior under {_a(p.name)} prior: the prior's log density falls "
             f"faster than the posterior's tails{_cure(q)}. Use {_alternatives(p)}, or a prior with heavy tails (student-t)."
         )
+
+
+def _levels(what: Family | Distribution) -> int:
+    """Among how many categories a cell chooses; 0 where it does not."""
+    if isinstance(what, Family):
+        return getattr(what, "n_raw", 0) if isinstance(what, cells.Categorical) else 0
+    while isinstance(what, Independent):
+        what = what.base_dist
+    return what.logits.shape[-1] if isinstance(what, Categorical) else 0
 
 
 def _fits(q: Row, p: Row) -> bool:

@@ -1,5 +1,6 @@
 """Where a loss stopped being a number: the first offending tensor by name, and what to try."""
 
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..batch import Batch
-from ..bounds import Bound
+from ..bounds import Bound, WakeSleepGoals
 from ..errors import MemoryLimitError, NonFiniteError
 from ..processes import ALONE, Processes
 from ..processes.layers import local
@@ -38,8 +39,25 @@ def explain(
     name = _first_bad(model, posterior, bound, batch, processes)
     return (
         f"The loss stopped being a finite number at step {step + 1}; the first tensor that is not finite is {name}. "
-        "Try a smaller learning_rate, gradient_clip=1.0, or scale='standard'; the weights of the last checkpoint are kept."
+        f"{_advice(model, posterior, bound, batch)}; the weights of the last checkpoint are kept."
     )
+
+
+def _advice(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch) -> str:
+    with torch.no_grad(), suppress(Exception):  # a model without a prior of this kind; then the general advice serves
+        q, p = posterior(batch, model), model.prior()  # type: ignore[operator]
+        if bool(torch.isneginf(p.log_prob(q.sample())).any()):
+            return (
+                "Some draws of z lie where the prior has no density, so that KL(q || p) is infinite: give a prior whose support "
+                "holds them, or a posterior whose support does not move"
+            )
+        dreams = p.sample(torch.Size((len(batch),)))
+        if isinstance(bound, WakeSleepGoals) and bool(torch.isneginf(q.log_prob(dreams)).any()):
+            return (
+                "Some z of the prior lie where q has no density, and wake-sleep learns q from such z: give a posterior whose "
+                "support does not move, or another learner"
+            )
+    return "Try a smaller learning_rate, gradient_clip=1.0, or scale='standard'"
 
 
 def _first_bad(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch, processes: Processes) -> str:
