@@ -22,10 +22,12 @@ HERE = Path(__file__).parent / "images"
 PER_ROW = 10
 
 
-def sheet(rows: list[np.ndarray]) -> np.ndarray:
-    """Rows of flat 8 x 8 images as one picture, with a light line between the images."""
+def sheet(rows: list[np.ndarray], together: int = 1) -> np.ndarray:
+    """Rows of flat 8 x 8 images as one picture, with a line between the images and a wider one after `together` rows."""
     padded = [np.pad(images.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)), constant_values=3) for images in rows]
-    return np.vstack([np.hstack(list(images)) for images in padded])
+    strips = [np.hstack(list(images)) for images in padded]
+    ends = [i % together == together - 1 and i < len(strips) - 1 for i in range(len(strips))]
+    return np.vstack([np.pad(strip, ((0, 3 * (end and together > 1)), (0, 0))) for strip, end in zip(strips, ends)])
 
 
 def show(axes: Any, picture: np.ndarray, title: str) -> None:
@@ -57,12 +59,12 @@ def digits() -> None:
     pairs = [part for x in held_out for part in (x, vae.reconstruct(x))]
     drawn = vae.inverse_transform(np.random.default_rng(0).normal(size=(6 * PER_ROW, 8))).reshape(6, PER_ROW, 64)
 
-    figure, axes = plt.subplots(1, 3, figsize=(11.5, 2.9), width_ratios=(10, 10, 8), layout="constrained")
-    show(axes[0], sheet(pairs), "not learnt from; below each, its reconstruction")
+    figure, axes = plt.subplots(1, 3, figsize=(11.5, 3.1), width_ratios=(10, 10, 8), layout="constrained")
+    show(axes[0], sheet(pairs, 2), "not learnt from; below each, its reconstruction")
     show(axes[1], sheet(list(drawn)), "new: means of p(x|z), z from the prior")
     latent_map(axes[2], vae.transform(data.data), data.target)
     HERE.mkdir(exist_ok=True)
-    figure.savefig(HERE / "digits.png", dpi=110, metadata={"Software": None})
+    figure.savefig(HERE / "digits.png", dpi=180, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from ..storage import read_json, write_json
 from .base import Number, Reproduced
 
 HOME = Path("benchmarks") / "reproduced"
-HEAD = "| target | what | published | ours | error | line reached | set-up |\n|---|---|---|---|---|---|---|\n"
+HEAD = "| run | what | published | ours | error | line reached |\n|---|---|---|---|---|---|\n"
 
 
 def default_folder() -> Path:
@@ -52,17 +52,18 @@ def read_all(folder: Path) -> list[Reproduced]:
 
 
 def table(runs: Sequence[Reproduced]) -> str:
-    """A Markdown table of all numbers of all runs."""
-    rows = []
-    for run in runs:
+    """A Markdown table of all numbers of all runs, and below it the set-up of each run."""
+    rows, set_ups = [], []
+    for place, run in enumerate(runs, 1):
         set_up = "; ".join([*run.differences, f"seed {run.seed}, {run.seconds:.0f} s on {run.machine}"])
+        set_ups.append(f"{place}. `{run.name}`: {set_up}.\n")
         for i, number in enumerate(run.numbers):
-            name, note = (f"`{run.name}`", set_up) if i == 0 else ("", "")
+            name = f"{place}. `{run.name}`" if i == 0 else ""
             rows.append(
                 f"| {name} | {number.what} | {number.published} | {shown(number.ours)} | {error_of(number)} "
-                f"| {verdict(number)} | {note} |\n"
+                f"| {verdict(number)} |\n"
             )
-    return HEAD + "".join(rows)
+    return HEAD + "".join(rows) + "\nThe set-up of each run:\n\n" + "".join(set_ups)
 
 
 def shown(value: float) -> str:
