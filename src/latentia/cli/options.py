@@ -53,7 +53,9 @@ OPTIONS = (
         str,
         "Family of q(z|x): normal, full-normal, gamma, bernoulli, categorical, ...: `latentia families`.",
     ),
+    Option("posterior_options", str, "Of that family, such as df=5 or rank=3 or n_transforms=5,hidden=32x32."),
     Option("prior", str, "auto, vamp, normal-mixture, or a family."),
+    Option("prior_options", str, "Of that family, such as df=5."),
     Option("n_pseudo_inputs", int, "Components of a vamp prior."),
     Option("latent_categories", int, "Values of each categorical latent."),
     Option("temperature", float, "Of relaxed and straight-through latents."),
@@ -62,6 +64,7 @@ OPTIONS = (
         str,
         "auto, normal, bernoulli, continuous-bernoulli, poisson, ...: `latentia families` lists them.",
     ),
+    Option("likelihood_options", str, "Of that family, such as n_components=10 or df=5."),
     Option("scale", str, "auto, none, standard, unit: the map to the model's units, a part of the density."),
     Option("noise", str, "Scale of a normal likelihood: auto, per-feature, one, network, or a number."),
     Option("binarize", str, "stochastic or threshold, for grey levels under a Bernoulli."),
@@ -208,7 +211,7 @@ def _value(option: Option, value: Any) -> Any:
         if not all(part.strip().isdigit() for part in parts):
             raise ParameterError(f"{option.option}={value!r} is no list of sizes. Use whole numbers, such as 256,256.")
         return tuple(int(part) for part in parts)
-    if option.name == "learner_options":
+    if option.name.endswith("_options"):
         from ..estimators.learners import parsed_options
 
         return parsed_options(str(value))

@@ -21,6 +21,11 @@ PRIORS = ("auto", "vamp", "normal-mixture", *FIXED)
 OVER_CATEGORIES = ("relaxed-categorical", "straight-through-categorical")
 HEAVY = ("student-t", "multivariate-student-t")
 FLOW_CONTEXT = 32  # raw numbers that condition a flow's maps
+ARGUMENTS = {
+    "n_categories": "which is the argument latent_categories",
+    "temperature": "which is an argument of its own",
+    "n_context": "which the encoder decides",
+}
 
 
 @dataclass(frozen=True)
@@ -53,25 +58,33 @@ def make_latent(estimator: Any) -> Latent:
         raise ParameterError(f"n_latent={n} is too small. At least one latent unit is needed.")
     if k < 2:
         raise ParameterError(f"latent_categories={k} is too small. Use at least two categories.")
+    shape = (n, k) if name in OVER_CATEGORIES else (n,)
+    made = family(name, shape, **_options(name, estimator, "posterior_options"))
     if name in OVER_CATEGORIES:
-        made = family(name, (n, k), temperature=estimator.temperature)
         return Latent(made, n * k, lambda network: nn.Sequential(nn.Flatten(), network))
     if name == "categorical":
-        made = family(name, (n,), n_categories=k)
         return Latent(made, n * k, lambda network: OneHot(k, nn.Sequential(nn.Flatten(), network)))
-    return Latent(family(name, (n,), **_options(name, estimator)), n, lambda network: network)
+    return Latent(made, n, lambda network: network)
 
 
-def _options(name: str, estimator: Any) -> dict[str, Any]:
+def _options(name: str, estimator: Any, own: str) -> dict[str, Any]:
+    """What a family of that name is made with: the user's own options, and those that are arguments of the estimator."""
+    given = dict(getattr(estimator, own) or {})
+    options: dict[str, Any] = {}
     if name == "normal":
-        return {"scale": "network"}
-    if name in HEAVY:
-        return {"least_df": 3.0}  # so that its KL to a normal prior is finite
-    if name.endswith("-flow"):
-        return {"n_context": FLOW_CONTEXT}
-    if name in ("relaxed-bernoulli", "straight-through-bernoulli"):
-        return {"temperature": estimator.temperature}
-    return {}
+        options = {"scale": "network"}
+    if name == "categorical":
+        options = {"n_categories": int(estimator.latent_categories)}
+    if name.startswith(("relaxed-", "straight-through-")):
+        options = {"temperature": estimator.temperature}
+    if own == "posterior_options" and name in HEAVY and "df" not in given:
+        options = {"least_df": 3.0}  # so that its KL to a normal prior is finite
+    if own == "posterior_options" and name.endswith("-flow"):
+        options = {"n_context": FLOW_CONTEXT}
+    taken = [(key, ARGUMENTS[key]) for key in given if key in options and key in ARGUMENTS]
+    for key, argument in taken:
+        raise ParameterError(f"{own} has {key!r}, {argument}. Leave it out.")
+    return {**options, **given}
 
 
 def make_prior(estimator: Any, latent: Latent, encoder: Conditional, starts: Tensor) -> nn.Module:
@@ -82,6 +95,8 @@ def make_prior(estimator: Any, latent: Latent, encoder: Conditional, starts: Ten
         if near:
             raise ParameterError(f"prior={name!r} is not known. Did you mean {' or '.join(near)}?")
         choose("prior", name, PRIORS)
+    if name in ("vamp", "normal-mixture") and estimator.prior_options:
+        raise ParameterError(f"prior_options are those of a family, and prior={name!r} is none. Leave them out.")
     if name == "vamp":
         if row_of(latent.family.name).moves:
             raise AbilityError(
@@ -91,19 +106,14 @@ def make_prior(estimator: Any, latent: Latent, encoder: Conditional, starts: Ten
         return VampPrior(encoder, starts)
     if name == "normal-mixture":
         return NormalMixture(latent.shape, int(estimator.n_components))
-    if name == "normal" and not estimator.learn_prior:
+    if name == "normal" and not (estimator.learn_prior or estimator.prior_options):
         return StandardNormal(latent.shape)
     made, raw = _fixed(name, latent, estimator)
     return FamilyPrior(made, raw, learnt=bool(estimator.learn_prior))
 
 
 def _fixed(name: str, latent: Latent, estimator: Any) -> tuple[Family, Tensor | None]:
-    options = {"scale": "network"} if name == "normal" else {}
-    if name == "categorical":
-        options = {"n_categories": int(estimator.latent_categories)}
-    if name.startswith(("relaxed-", "straight-through-")):
-        options = {"temperature": estimator.temperature}
-    made = family(name, latent.shape, **options)
+    made = family(name, latent.shape, **_options(name, estimator, "prior_options"))
     if name != "von-mises-fisher":
         return made, None
     raw = torch.zeros(made.raw_shape)

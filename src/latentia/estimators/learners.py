@@ -1,6 +1,7 @@
 """Learners by name, with their own options, from an estimator's parameters."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -96,12 +97,12 @@ def _without_goals(name: str, shared: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parsed_options(text: str) -> dict[str, Any]:
-    """Options from text such as `max_inner=50, through=false`.
+    """Options from text such as `max_inner=50, through=false`; sizes are written 64x64.
 
     Raises: `ParameterError` where it cannot be read.
 
-    >>> parsed_options("max_inner=50,sampler=hmc,step_rate=0.5,through=no")
-    {'max_inner': 50, 'sampler': 'hmc', 'step_rate': 0.5, 'through': False}
+    >>> parsed_options("max_inner=50,sampler=hmc,step_rate=0.5,through=no,hidden=64x64")
+    {'max_inner': 50, 'sampler': 'hmc', 'step_rate': 0.5, 'through': False, 'hidden': (64, 64)}
     """
     found: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -116,6 +117,8 @@ def _value(text: str) -> Any:
     words = {"true": True, "yes": True, "false": False, "no": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
+    if re.fullmatch(r"\d+(x\d+)+", text):
+        return tuple(int(size) for size in text.split("x"))
     for kind in (int, float):
         try:
             return kind(text)

@@ -14,10 +14,7 @@ from ..errors import DataError, ParameterError, choose
 from ..families import (
     INFLATED,
     TABLE,
-    Categorical,
-    DiscretisedLogisticMixture,
     Family,
-    Normal,
     check_standing,
     family,
     first_cell,
@@ -64,18 +61,31 @@ class Plan:
         """Whether log p(x) is the log of a probability (of whole numbers), so that bits per dimension mean something."""
         return self.scaling.levels is not None or SUPPORTS.get(self.likelihood) in WHOLE
 
-    def family(self, n_features: int, noise: float | str, n_categories: int = 2) -> Family:
-        """The family of the likelihood, for rows of `n_features` cells; noise "auto" is one scale for grey levels."""
+    def family(
+        self, n_features: int, noise: float | str, n_categories: int = 2, own: dict[str, Any] | None = None
+    ) -> Family:
+        """The family of the likelihood, for rows of `n_features` cells; noise "auto" is one scale for grey levels.
+
+        Arguments:
+            own: further options of the family, from the user.
+        """
+        options: dict[str, Any] = {}
         if self.likelihood == "normal":
             if noise == "auto":
                 noise = "per-feature" if self.scaling.levels is None else "one"
-            return Normal((n_features,), scale=noise, floor=self.floor)
+            options = {"scale": noise, "floor": self.floor}
         if self.likelihood == "categorical":
-            return Categorical((n_features,), n_categories)
+            options = {"n_categories": n_categories}
         if self.likelihood == "discretised-logistic-mixture":
-            return DiscretisedLogisticMixture((n_features,), high=max(1, n_categories - 1))
-        options = {"n_context": FLOW_CONTEXT} if self.likelihood.endswith("-flow") else {}
-        return family(self.likelihood, (n_features,), **options)
+            options = {"high": max(1, n_categories - 1)}
+        if self.likelihood.endswith("-flow"):
+            options = {"n_context": FLOW_CONTEXT}
+        for name in options:
+            if name in (own or {}):
+                raise ParameterError(
+                    f"likelihood_options has {name!r}, which the data or `noise` decide. Leave it out."
+                )
+        return family(self.likelihood, (n_features,), **options, **(own or {}))
 
     @property
     def by_row(self) -> bool:

@@ -156,14 +156,14 @@ def _rebuild(estimator: Any, record: dict[str, Any], tensors: dict[str, torch.Te
 
 
 def _json(params: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: list(value) if isinstance(value, (tuple, np.ndarray)) else _plain(value) for key, value in params.items()
-    }
+    return {key: _plain(value) for key, value in params.items()}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, (tuple, np.ndarray)):
+        return list(value)
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     return value if value is None or isinstance(value, (bool, int, float, str, list)) else None

@@ -28,6 +28,8 @@ class VAE(LatentEstimator):
         n_latent: size of z; of categories the number of groups.
         posterior: family of q(z|x): "normal", "full-normal", "gamma", "bernoulli", "categorical", "von-mises-fisher",
             "autoregressive-flow", ...: `latentia families` lists them.
+        posterior_options, prior_options, likelihood_options: of the family of that name, such as {"df": 5.0} of a "student-t",
+            {"rank": 3} of a "low-rank-normal", {"n_transforms": 5} of a flow; `latentia families` lists them.
         prior: "auto" (the standard normal, or the posterior's own family where a normal does not fit), "vamp" (the mixture of
             the posteriors of learnt pseudo-inputs), "normal-mixture", or a family: at its raw zeros, or learnt.
         learn_prior: whether a family's parameters are learnt as a prior.
@@ -88,13 +90,16 @@ class VAE(LatentEstimator):
         n_latent: int = 8,
         *,
         posterior: str = "normal",
+        posterior_options: dict[str, Any] | None = None,
         prior: str = "auto",
+        prior_options: dict[str, Any] | None = None,
         learn_prior: bool = False,
         n_pseudo_inputs: int = 50,
         n_components: int = 10,
         latent_categories: int = 10,
         temperature: float = 0.67,
         likelihood: str = "auto",
+        likelihood_options: dict[str, Any] | None = None,
         scale: str = "auto",
         noise: float | str = "auto",
         binarize: str | None = None,
@@ -140,7 +145,9 @@ class VAE(LatentEstimator):
         self.n_latent, self.posterior, self.prior, self.learn_prior = n_latent, posterior, prior, learn_prior
         self.n_pseudo_inputs, self.n_components = n_pseudo_inputs, n_components
         self.latent_categories, self.temperature = latent_categories, temperature
+        self.posterior_options, self.prior_options = posterior_options, prior_options
         self.likelihood, self.scale, self.noise = likelihood, scale, noise
+        self.likelihood_options = likelihood_options
         self.binarize, self.network, self.image_shape = binarize, network, image_shape
         self.hidden, self.activation = hidden, activation
         self.channels, self.n_layers = channels, n_layers
@@ -163,7 +170,7 @@ class VAE(LatentEstimator):
         facts = as_facts(x, weight)
         plan = make_plan(facts, self.likelihood, self.scale)
         self.n_categories_ = int(facts.high.max()) + 1 if plan.counts_levels else 0
-        family = plan.family(len(facts.low), self.noise, max(1, self.n_categories_))
+        family = plan.family(len(facts.low), self.noise, max(1, self.n_categories_), self.likelihood_options)
         check_support(facts, plan, family, self.columns_)
         self._facts = facts if self.prior == "vamp" else None
         return plan
@@ -174,7 +181,7 @@ class VAE(LatentEstimator):
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
         refuse_sharing(self)
         latent = with_committed_rate(self, make_latent(self))
-        cells = plan.family(n_features, self.noise, max(1, self.n_categories_))
+        cells = plan.family(n_features, self.noise, max(1, self.n_categories_), self.likelihood_options)
         family = pixel_by_pixel(self, cells, n_features)
         sizes = latent.family.n_outputs, latent.n_in, family.n_outputs
         encoder, decoder = networks_of_sizes(self, n_features, *sizes, VAE_NETWORKS)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from inspect import signature
 from math import inf
 from typing import Any
 
@@ -165,13 +166,15 @@ def family(name: str, event_shape: Sequence[int], **options: Any) -> Family:
     >>> family("zero-inflated-negative-binomial", (3,)).n_raw
     3
     """
-    if name in INFLATED:
+    if name in INFLATED and not options:
         return counts.ZeroInflated(event_shape, of=name.removeprefix("zero-inflated-"))
     found = row_of(name).family
-    try:
-        return found(event_shape, **options)
-    except TypeError as error:
-        raise ParameterError(f"The options {sorted(options)} do not suit the family {name}: {error}.") from None
+    known = [option for option in signature(found).parameters if option != "event_shape"]
+    wrong = sorted(set(options) - set(known))
+    if wrong:
+        has = f"It has {', '.join(known)}" if known else "It has none"
+        raise ParameterError(f"The family {name} has no option {' or '.join(map(repr, wrong))}. {has}.")
+    return found(event_shape, **options)
 
 
 def row_of_distribution(p: Distribution) -> Row | None:
