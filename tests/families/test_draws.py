@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latentia.distributions import from_noise
+from latentia.distributions import centre, from_noise
 from latentia.families import FAMILIES, TABLE
 from latentia.randomness import RowNoise
 
@@ -34,3 +34,12 @@ def test_ends_of_the_float_line_are_inside() -> None:
         for raw in (low, high):
             q = family(raw)
             assert torch.isfinite(q.log_prob(q.sample(torch.Size((10_000,))))).all(), name
+
+
+def test_an_f_is_shown_where_its_mean_does_not_exist() -> None:
+    """exp(E log x), against draws; with two degrees of freedom below or fewer there is no mean."""
+    q = FAMILIES["fisher-snedecor"]((1,)).double()(torch.tensor([[[1.0], [0.2]]], dtype=torch.float64))
+    torch.manual_seed(0)
+    logs = torch.log(q.sample(torch.Size((200_000,))))
+    assert q.df2.item() < 2
+    assert abs(torch.log(centre(q)) - logs.mean()).item() < 5.5 * (logs.std() / 200_000**0.5).item()

@@ -84,6 +84,23 @@ def test_never_nan(name: str, numbers: list[float]) -> None:
     assert not torch.isnan(d.log_prob(value_at(name, d))).any()
 
 
+WITH_MATRICES = ("full-normal", "multivariate-student-t")  # whose inverse grows with the power of the raw output
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name not in WITH_MATRICES])
+@settings(max_examples=25, deadline=None)
+@given(numbers=st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=MOST, max_size=MOST))
+def test_gradient_is_never_nan(name: str, numbers: list[float]) -> None:
+    """A scale that is saturated hands no gradient back, however steep the density is in it: not zero times infinity."""
+    family = BUILT[name]
+    raw = torch.tensor(numbers[: family.n_outputs]).reshape(1, *family.raw_shape).requires_grad_()
+    d = family(raw)
+    density = d.log_prob(value_at(name, d))
+    density.sum().backward()
+    assert raw.grad is not None
+    assert not torch.isnan(raw.grad).any()
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_log_prob_under_vmap(name: str) -> None:
     torch.manual_seed(0)

@@ -9,6 +9,7 @@ from torch.distributions import (
     Categorical,
     Cauchy,
     Distribution,
+    FisherSnedecor,
     Independent,
     MultivariateNormal,
     Normal,
@@ -18,7 +19,8 @@ from torch.distributions import (
 from ..errors import AbilityError
 from ..randomness import PartNoise, RowNoise, current_part, current_row_noise
 from .cell_sequence import CellSequence
-from .inverse_cdf import into_open
+from .inverse_cdf import finite_positive, into_open
+from .kl_by_moments import log_moments
 from .multivariate_t import MultivariateStudentT
 from .rescaled import Rescaled
 from .token_sequence import TokenSequence
@@ -94,7 +96,8 @@ def _(q: Categorical, noise: RowNoise, n_samples: int) -> Tensor:
 
 
 def centre(p: Distribution) -> Tensor:
-    """The value to show for p: its mean, or of categories the most probable, of sentences token by token; where there is no mean, the mode.
+    """The value to show for p: its mean, or of categories the most probable, of sentences token by token; where there may be no mean, the
+    mode, and of an F exp(E log x).
 
     >>> centre(torch.distributions.Categorical(torch.tensor([0.2, 0.8])))
     tensor(1)
@@ -105,6 +108,8 @@ def centre(p: Distribution) -> Tensor:
         return p.loc + p.scale * centre(p.base)
     if isinstance(p, Cauchy | StudentT | MultivariateStudentT):
         return p.mode
+    if isinstance(p, FisherSnedecor):
+        return finite_positive(torch.exp(log_moments(p)[0]))
     if isinstance(p, TokenSequence | CellSequence):
         return p.greedy()
     return p.mean

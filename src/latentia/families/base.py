@@ -22,16 +22,17 @@ from ..errors import DataError, ParameterError
 
 LOG_SCALE_BOUND = 12.0  # scales and rates stay between e^-12 and e^12 model units
 LOG_SHAPE_BOUND = 6.0  # shapes whose logarithm of a gamma function float32 still resolves: 0.0025 to 403
+SATURATED = 8.6  # the last place where float32 can tell the slope of tanh from zero, and zero times infinity is no number
 LOG_POWER_BOUND = 3.0  # shapes that are exponents: 0.05 to 20
 
 
 def bounded(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
-    """bound tanh(raw / bound): raw near zero, never beyond the bound, smooth everywhere.
+    """bound tanh(raw / bound): raw near zero, never beyond the bound, smooth, and level where tanh is as good as one.
 
-    >>> bounded(torch.tensor([0.0, 1e30])).tolist()
-    [0.0, 12.0]
+    >>> bounded(torch.tensor([0.0, 1e30]))
+    tensor([ 0.0000, 12.0000])
     """
-    return bound * torch.tanh(raw / bound)
+    return bound * torch.tanh((raw / bound).clamp(-SATURATED, SATURATED))
 
 
 def positive(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:

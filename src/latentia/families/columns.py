@@ -62,7 +62,7 @@ def moments(q: Distribution) -> tuple[Tensor, Tensor]:
     """Means and standard deviations of the columns of z ~ q(z|x), `(rows, columns)` each.
 
     In closed form where there is one; else from draws, to be made inside `row_noise`. A Student's t and a
-    Cauchy have their mode instead of a mean, and what else has none the median of draws; a standard deviation that does
+    Cauchy have their mode instead of a mean, an F exp(E log z), and what else has none the median of draws; a standard deviation that does
     not exist is infinite.
 
     Arguments:

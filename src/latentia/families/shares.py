@@ -12,6 +12,7 @@ from .base import LOG_POWER_BOUND, LOG_SHAPE_BOUND, Family, at_least, positive, 
 from .cells import Bernoulli
 
 LOGIT_BOUND = 1000.0
+HUGE = 1e30  # a logit's size that no draw is told from infinity by, and that can still be divided by a temperature
 
 
 class Share(Family):
@@ -116,6 +117,9 @@ class _OverCategories(Family):
             )
         self.temperature = at_least("temperature", temperature, 0.0)
 
+    def _logits(self, raw: Tensor) -> Tensor:
+        return self._raw(raw)[0].clamp(-HUGE, HUGE)
+
 
 class RelaxedCategorical(_OverCategories):
     """Categories relaxed to the inside of the simplex at a fixed temperature; logits = raw[0], `(..., categories)`.
@@ -132,7 +136,7 @@ class RelaxedCategorical(_OverCategories):
     bounded_above = False
 
     def forward(self, raw: Tensor) -> d.RelaxedCategorical:
-        return d.RelaxedCategorical(self.temperature, self._raw(raw)[0], validate_args=False)
+        return d.RelaxedCategorical(self.temperature, self._logits(raw), validate_args=False)
 
 
 class StraightThroughCategorical(_OverCategories):
@@ -149,4 +153,4 @@ class StraightThroughCategorical(_OverCategories):
     name = "straight-through-categorical"
 
     def forward(self, raw: Tensor) -> d.StraightThroughCategorical:
-        return d.StraightThroughCategorical(self.temperature, self._raw(raw)[0], validate_args=False)
+        return d.StraightThroughCategorical(self.temperature, self._logits(raw), validate_args=False)
