@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from latentia import families
 from latentia.batch import Batch, TensorBatches
 from latentia.bounds import Elbo, ImportanceWeighted, Terms
 from latentia.conditional import Conditional
+from latentia.distributions import log_interval
 from latentia.errors import ParameterError
 from latentia.learn import AmortizedVI, Objective
 from latentia.learn.gradient import GradientStep
@@ -181,3 +183,29 @@ def test_what_cannot_be_recorded_says_so_when_it_was_asked_for() -> None:
 def test_an_unknown_execution_is_refused() -> None:
     with pytest.raises(ParameterError, match="execution='fast'"):
         AmortizedVI(parts(FAMILIES["bernoulli"]())[1], execution="fast")
+
+
+def test_a_step_whose_sizes_change_is_recorded_with_them() -> None:
+    """The cells in which the mass of an interval is hard are counted anew at every step, also where there were none."""
+    weight = torch.nn.Parameter(torch.tensor(0.3))
+
+    def step(x: torch.Tensor, s: torch.Tensor) -> list[torch.Tensor]:
+        density = log_interval(Normal(weight * x, s.exp(), validate_args=False), x - 0.5, x + 0.5).sum()
+        return [density.detach(), *torch.autograd.grad(density, [weight])]
+
+    torch.manual_seed(0)
+    program = record(step, [torch.randn(5, 7), torch.zeros(5, 7)])
+    for size, spread in ((1.0, 0.0), (30.0, 1.0), (0.1, 4.0), (100.0, 3.0)):
+        given = torch.randn(5, 7) * size, torch.randn(5, 7) * spread
+        with torch.no_grad():
+            seen = program(*given)
+        assert all(map(torch.equal, seen, step(*given)))
+
+
+def test_a_size_that_was_written_down_is_refused() -> None:
+    def step(x: torch.Tensor) -> list[torch.Tensor]:
+        found = x[(x > 0).nonzero(as_tuple=True)]
+        return [found.reshape(found.shape[0]) + torch.zeros(found.shape[0])]
+
+    with pytest.raises(ValueError, match="a size of its own"):
+        record(step, [torch.tensor([1.0, -1.0, 2.0, 3.0])])

@@ -48,9 +48,8 @@ class _LogMass(torch.autograd.Function):
         value, slope_a, slope_b = _near(left_a, left_b)
         hard = (left_b < _FAR.get(b.dtype, -12.0)) | (left_b - left_a < _NARROW.get(b.dtype, 0.02))
         if value.device.type == "cpu":
-            at = hard.nonzero(as_tuple=True)
-            if len(at[0]):
-                value[at], slope_a[at], slope_b[at] = _far_or_narrow(left_a[at], left_b[at])
+            at = hard.nonzero(as_tuple=True)  # also where there are none: a step that is recorded may meet some later
+            value[at], slope_a[at], slope_b[at] = _far_or_narrow(left_a[at], left_b[at])
         else:  # asking how many there are would wait for the device
             others = _far_or_narrow(left_a, left_b)
             value, slope_a, slope_b = (torch.where(hard, x, y) for x, y in zip(others, (value, slope_a, slope_b)))

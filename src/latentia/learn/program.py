@@ -24,6 +24,10 @@ _FOLDED = {
     getattr(getattr(torch.ops.aten, name), overload or "default")
     for name, _, overload in (each.partition(".") for each in (*_VIEWS, *_ARITHMETIC))
 }
+_COUNTED = {torch.ops.aten.nonzero.default, torch.ops.aten.masked_select.default}
+_SIZED_BY_FIRST = {  # written at places that were counted, and of a size of their own
+    getattr(torch.ops.aten, name).default for name in ("index_put", "index_put_", "_index_put_impl_")
+}
 MOST_FOLDED = 100_000  # numbers in a constant
 _COPIES = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 
@@ -40,6 +44,7 @@ def record(function: Callable[..., list[Tensor]], arguments: Sequence[Tensor]) -
     from torch.fx.experimental.proxy_tensor import make_fx
 
     module = make_fx(function)(*arguments)
+    _refuse_frozen_sizes(module)
     shorten(module)
     return module
 
@@ -69,11 +74,34 @@ def shorten(module: GraphModule) -> None:
     module.recompile()
 
 
+def _of_changing_size(module: GraphModule) -> set[Node]:
+    """Nodes whose size depends on numbers, such as the places where something holds, and all that is made of them."""
+    found: set[Node] = set()
+    for node in module.graph.nodes:
+        made = any(source in found for source in node.all_input_nodes)
+        if (
+            node.target in _COUNTED
+            or (made and node.target not in _SIZED_BY_FIRST)
+            or (made and node.all_input_nodes[0] in found)
+        ):
+            found.add(node)
+    return found
+
+
+def _refuse_frozen_sizes(module: GraphModule) -> None:
+    """Raise where a size that changes from step to step has been written down as a number."""
+    for node in _of_changing_size(module):
+        sizes = [a for a in (*node.args, *node.kwargs.values()) if isinstance(a, (list, tuple)) and a]
+        if node.target not in _COUNTED and any(isinstance(size, int) and size > 1 for a in sizes for size in a):
+            raise ValueError(f"{node.target} has a size of its own in a step whose sizes change.")
+
+
 def _fold(module: GraphModule) -> None:
     """Work out once what depends on shapes alone, such as the gradient of a mean."""
     known: dict[Node, Tensor] = {}
+    changing = _of_changing_size(module)
     for node in list(module.graph.nodes):
-        if not _is_constant(node, known):
+        if node in changing or not _is_constant(node, known):
             continue
         known[node] = _constant(node, known)
         wanted = [user for user in node.users if user.target not in _FOLDED]
