@@ -112,3 +112,25 @@ def test_compare_sets_samples_side_by_side(tmp_path: Path, capsys: Any) -> None:
     assert all(row["frechet"] > 0 and np.isfinite(row["log_prob"]["mean"]) for row in found["runs"])
     assert found["features"] == "PCA-5"
     assert (tmp_path / "p.png").stat().st_size > 1000
+
+
+def test_a_fit_to_three_rows_ends_without_distances(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "few.csv").write_text("a,b\n1,2\n3,4\n2,5\n")
+    given = ["fit", str(tmp_path / "few.csv"), "--model", "gan", "--out", str(tmp_path / "run"), *TINY]
+    assert main([*given, "--json"]) == 0
+    assert "quality" not in json.loads(capsys.readouterr().out)
+    assert "Samples beside data, in numbers" not in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "options", ["pack=a", "critic_steps=x", "average=a", "critic_learning_rate=x", "betas=0.5", "spectral=maybe"]
+)
+def test_options_of_a_wrong_kind_are_a_sentence(options: str, table: Path, tmp_path: Path, capsys: Any) -> None:
+    given = ["fit", str(table), "--learner", "adversarial", "--out", str(tmp_path / "run"), *TINY]
+    assert main([*given, "--learner-options", options]) == 2
+    assert options.split("=")[0] in capsys.readouterr().err
+
+
+def test_a_pair_of_options_is_written_with_a_colon(table: Path, tmp_path: Path) -> None:
+    given = ["fit", str(table), "--learner", "adversarial", "--out", str(tmp_path / "run"), *TINY, "--no-report"]
+    assert main([*given, "--learner-options", "betas=0.5:0.9"]) == 0

@@ -128,13 +128,28 @@ def test_one_mode_of_two_is_precise_and_not_covering() -> None:
 # --- extractors and the whole ----------------------------------------------------------------------------------------
 
 
-def test_pca_features_are_scikit_learns() -> None:
+@pytest.mark.parametrize(("rows", "columns"), [(80, 6), (20, 3000), (60, 60)])
+def test_pca_features_are_scikit_learns(rows: int, columns: int) -> None:
     from sklearn.decomposition import PCA
 
-    x = normals(80, 6)
+    x = normals(rows, columns) * np.linspace(3, 1, columns)
     ours = evidence.features("pca-3", x)(x)
-    theirs = PCA(3).fit_transform(x)
-    np.testing.assert_allclose(np.abs(ours), np.abs(theirs), atol=1e-9)
+    theirs = PCA(3, svd_solver="full").fit_transform(x)
+    np.testing.assert_allclose(np.abs(ours), np.abs(theirs), atol=1e-8)
+
+
+def test_there_are_no_more_axes_than_the_rows_span() -> None:
+    found = evidence.features("pca-50", normals(5, 30))
+    assert found.name == "PCA-4"
+
+
+def test_axes_of_many_rows_and_columns_are_found_without_their_squares(monkeypatch: pytest.MonkeyPatch) -> None:
+    from latentia.evidence import extractors
+
+    x = normals(60, 40) * np.geomspace(10, 0.1, 40)
+    exact = evidence.features("pca-3", x)(x)
+    monkeypatch.setattr(extractors, "MOST_EXACT", 10)
+    np.testing.assert_allclose(np.abs(evidence.features("pca-3", x)(x)), np.abs(exact), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("image_shape", [None, (4, 4)])

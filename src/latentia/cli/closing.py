@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from ..data import Dataset
@@ -146,9 +147,13 @@ def _beside(estimator: Any, rows: Any) -> Any:
     if estimator.has_codes:
         return None
     from ..evidence import quality
+    from ..evidence.distances import FEWEST
 
     n = len(rows)
-    return quality(estimator.sample(n, 0), rows, "pca" if n > 60 else "raw", n=n, k=max(1, min(5, n - 2)))
+    if n < FEWEST:
+        return None
+    features = "pca" if n > 60 or np.shape(rows)[-1] > 200 else "raw"  # raw features cost the cube of the columns
+    return quality(estimator.sample(n, 0), rows, features, n=n, k=max(1, min(5, n - 2)))
 
 
 def _units(estimator: Any, rows: Any) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from torch import nn
 from ..errors import ParameterError, choose
 from ..learn import Adversarial
 from ..networks import MLP, ConvCritic, ConvGenerator, Critic
+from .parameters import check_kind
 
 NETWORKS = ("mlp", "conv")
 GAME_OPTIONS = (
@@ -75,6 +76,9 @@ def game_beside(
     if strange:
         known = ", ".join(GAME_OPTIONS)
         raise ParameterError(f"learner='adversarial' has no option {', '.join(strange)}. It has: {known}.")
+    for name, value in options.items():
+        if value is not None:
+            check_kind(name, value)
     if shared["gradient_clip"] is not None:
         raise ParameterError(
             "learner='adversarial' clips no gradient. Leave gradient_clip out; r1=1 keeps the critic tame."

@@ -97,7 +97,7 @@ def _without_goals(name: str, shared: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parsed_options(text: str) -> dict[str, Any]:
-    """Options from text such as `max_inner=50, through=false`; sizes are written 64x64.
+    """Options from text such as `max_inner=50, through=false`; sizes are written 64x64, pairs 0.5:0.99.
 
     Raises: `ParameterError` where it cannot be read.
 
@@ -119,6 +119,8 @@ def _value(text: str) -> Any:
         return words[text.lower()]
     if re.fullmatch(r"\d+(x\d+)+", text):
         return tuple(int(size) for size in text.split("x"))
+    if ":" in text:
+        return tuple(_value(part) for part in text.split(":"))
     for kind in (int, float):
         try:
             return kind(text)

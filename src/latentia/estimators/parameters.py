@@ -39,9 +39,12 @@ NUMBERS = (
     "committed_rate",
     "contraction",
     "corruption_share",
+    "critic_learning_rate",
     "dropout",
     "free_bits",
+    "game_weight",
     "gradient_clip",
+    "gradient_penalty",
     "kl_weight",
     "learning_rate",
     "max_time",
@@ -59,8 +62,8 @@ NUMBERS = (
     "validation_fraction",
     "word_dropout",
 )
-FROM_ONE = ("batch_size",)
-MAY_BE_NONE = ("gradient_clip", "max_time", "patience", "target_rate")
+FROM_ONE = ("batch_size", "channels")
+MAY_BE_NONE = ("critic_learning_rate", "gradient_clip", "max_time", "patience", "target_rate")
 
 
 def check_numbers(estimator: Any) -> None:
@@ -77,14 +80,38 @@ def check_numbers(estimator: Any) -> None:
     for name, value in given.items():
         if value is None and (name in MAY_BE_NONE or defaults[name].default is None):
             continue
-        if name in WHOLE and not _is_whole(value):
-            raise ParameterError(f"{name}={value!r} cannot be used. Use a whole number.")
-        if name in FROM_ONE and float(value or 0) < 1:
-            raise ParameterError(f"{name}={value!r} is too small. Use 1 or more.")
-        if name == "hidden" and not _are_sizes(value):
-            raise ParameterError(f"hidden={value!r} cannot be used. Use the sizes of the layers, such as (256, 256).")
-        if name in NUMBERS and (isinstance(value, bool) or not isinstance(value, Real)):
-            raise ParameterError(f"{name}={value!r} cannot be used. Use a number.")
+        check_kind(name, value)
+
+
+def check_kind(name: str, value: Any) -> None:
+    """Raise `ParameterError` where a value is not of the kind that its name asks for; other names pass.
+
+    >>> check_kind("betas", 0.5)
+    Traceback (most recent call last):
+    ...
+    latentia.errors.ParameterError: betas=0.5 cannot be used. Use two numbers from 0 to below 1, such as (0.5, 0.99).
+    """
+    if name in WHOLE and not _is_whole(value):
+        raise ParameterError(f"{name}={value!r} cannot be used. Use a whole number.")
+    if name in FROM_ONE and float(value or 0) < 1:
+        raise ParameterError(f"{name}={value!r} is too small. Use 1 or more.")
+    if name == "hidden" and not _are_sizes(value):
+        raise ParameterError(f"hidden={value!r} cannot be used. Use the sizes of the layers, such as (256, 256).")
+    if name in NUMBERS and not _is_number(value):
+        raise ParameterError(f"{name}={value!r} cannot be used. Use a number.")
+    if name == "betas" and not _are_betas(value):
+        raise ParameterError(f"betas={value!r} cannot be used. Use two numbers from 0 to below 1, such as (0.5, 0.99).")
+    if name == "spectral" and not isinstance(value, bool):
+        raise ParameterError(f"spectral={value!r} cannot be used. Use true or false.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _are_betas(value: Any) -> bool:
+    pair = isinstance(value, (tuple, list)) and len(value) == 2
+    return pair and all(_is_number(beta) and 0 <= beta < 1 for beta in value)
 
 
 def _is_whole(value: Any) -> bool:

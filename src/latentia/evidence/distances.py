@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import DataError, ParameterError
 
+FEWEST = 8  # rows of each set that a kernel distance needs
 BLOCK = 1000  # rows of each set in one block of the kernel distance
 
 
@@ -88,8 +89,10 @@ def kernel_distance(x: object, y: object, *, block: int = BLOCK) -> Distance:
     rows = min(len(first), len(second))
     if block < 2:
         raise ParameterError(f"block={block} is too small. A block needs two rows of each set at least.")
-    if rows < 8:
-        raise DataError(f"{rows} rows came for the kernel distance, which needs 8 of each set at least. Give more.")
+    if rows < FEWEST:
+        raise DataError(
+            f"{rows} rows came for the kernel distance, which needs {FEWEST} of each set at least. Give more."
+        )
     n_blocks = max(4, rows // block)
     size = rows // n_blocks
     values = torch.stack(

@@ -15,6 +15,7 @@ from ..networks import MLP, ConvEncoder
 from ..randomness import Stream
 
 CHUNK = 4096
+MOST_EXACT = 2000  # rows or columns, whichever are fewer, of which all principal axes are worked out
 KNOWN = "raw, pca, pca-K (K components), classifier (needs labels)"
 
 
@@ -79,10 +80,23 @@ def _principal(x: np.ndarray, k: int) -> Features:
     if k < 1:
         raise ParameterError("features='pca-0' has no component. Use pca-1 or more.")
     mean = x.mean(0)
-    centred = x - mean
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    axes = vectors[:, ::-1][:, :k]
+    axes = _axes(x - mean, k)
+    k = axes.shape[1]
     return Features(f"PCA-{k}", lambda given: (given - mean) @ axes)
+
+
+def _axes(centred: np.ndarray, k: int) -> np.ndarray:
+    """The first k principal axes, `(columns, k)`, of as many as there are; exact where rows or columns are few enough."""
+    rows, columns = centred.shape
+    if min(rows, columns) > MOST_EXACT:
+        from sklearn.utils.extmath import randomized_svd
+
+        return randomized_svd(centred, k, n_iter=7, random_state=0)[2].T
+    if columns <= rows:
+        return np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :k]
+    squares, vectors = np.linalg.eigh(centred @ centred.T)  # of the rows, whose axes are combinations of the rows
+    kept = (squares > squares[-1] * 1e-12).nonzero()[0][::-1][:k]
+    return centred.T @ (vectors[:, kept] / np.sqrt(squares[kept]))
 
 
 def _classifier(x: np.ndarray, label: Any, image_shape: Sequence[int] | None, seed: int) -> Features:

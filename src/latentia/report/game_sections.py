@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..evidence import Quality, quality
+from ..evidence.distances import FEWEST
 from ..explore.game_plots import dots_through_training, game_chart, moments, pictures_through_training
 from ..explore.image_plots import grids_chart
 from .data_sections import N_GRID, samples_section
@@ -72,25 +73,34 @@ def fakes_section(view: View) -> Section:
     return Section("samples", "Samples", read, (), (picture(chart, "Samples beside data.", "64 of each."),))
 
 
-def measured(view: View) -> Quality:
-    """Samples beside rows that nothing was learnt from, where there are some."""
+def measured(view: View) -> Quality | None:
+    """Samples beside rows that nothing was learnt from, where there are some; None where they are too few."""
     part = view.parts[0]
     n = min(len(part.x), N_QUALITY)
+    if n < FEWEST:
+        return None
     made = view.estimator.sample(n, random_state=view.seed)
-    return quality(made, part.x, "pca" if view.image_shape is not None else "raw", n=n, k=min(5, n - 2), seed=view.seed)
+    wide = view.image_shape is not None or part.x.shape[1] > 200  # raw features cost the cube of the columns
+    return quality(made, part.x, "pca" if wide else "raw", n=n, k=min(5, n - 2), seed=view.seed)
 
 
-def quality_section(view: View, found: Quality) -> Section:
+def quality_section(view: View, found: Quality | None) -> Section | None:
     """Frechet and kernel distance, precision, recall, density, coverage; and modes, where labels name them."""
-    rows = tuple(
-        (m.name, number(m.value, 4), "–" if m.floor is None else number(m.floor, 4), m.better) for m in found.numbers
+    if found is None:
+        return None
+    part, read = (
+        view.parts[0],
+        "Distances between samples and data in the features named: they depend on the features and on N.",
     )
-    table = Table(("what", "samples beside data", "data beside data", "better"), rows)
-    read = (
-        "Distances between samples and data in the features named: they depend on the features and on N. The second column is "
-        "what other real rows would get."
-    )
-    part = view.parts[0]
+    rows = tuple((m.name, number(m.value, 4), m.better) for m in found.numbers)
+    table = Table(("what", "samples beside data", "better"), rows)
+    if any(m.floor is not None for m in found.numbers):
+        floors = ["–" if m.floor is None else number(m.floor, 4) for m in found.numbers]
+        table = Table(
+            ("what", "samples beside data", "data beside data", "better"),
+            tuple((name, value, floor, better) for (name, value, better), floor in zip(rows, floors)),
+        )
+        read += " The second column is what other real rows would get."
     return Section(
         "quality", "Samples beside data, in numbers", read, sentences(f"Data: {part.name}.", _modes(view)), (), table
     )
@@ -118,8 +128,10 @@ def _nearest(x: np.ndarray, rows: np.ndarray) -> Any:
     return (np.square(rows).sum(1) - 2 * x @ rows.T).argmin(1)
 
 
-def game_cards(found: Quality) -> list[Card]:
-    """The cards at the head of the page."""
+def game_cards(found: Quality | None) -> list[Card]:
+    """The cards at the head of the page; none where there were too few rows to measure by."""
+    if found is None:
+        return []
     names = {"frechet": "Frechet distance", "kernel": "kernel distance", "coverage": "coverage"}
     out = []
     for key, name in names.items():
