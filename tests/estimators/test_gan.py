@@ -163,3 +163,5 @@ def test_options_that_the_game_has_not_are_refused() -> None:
         beside(learner_options={"stakes": 2}).fit(DIGITS)
     with pytest.raises(ParameterError, match="clips no gradient"):
         beside(gradient_clip=1.0).fit(DIGITS)
+    with pytest.raises(ParameterError, match="Leave it out where a bound is learnt too"):
+        beside(learner_options={"average": 0.9}).fit(DIGITS)

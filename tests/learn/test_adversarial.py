@@ -300,7 +300,7 @@ def test_an_adversarial_autoencoder_gives_codes_the_priors_moments() -> None:
         z = who.posterior(Batch(data, torch.arange(3000)), model).sample()
         far[weight] = float((z.T.cov() - torch.eye(K)).square().sum() + z.mean(0).square().sum())
         assert fit.history[-1]["reconstruction"] > fit.history[0]["reconstruction"] + 1
-        assert "do not maximise the bound" in fit.status
+        assert ("do not maximise the bound" if weight else "moved no weights but the critic's") in fit.status
     assert far[10.0] < 0.3 * far[0.0]
 
 

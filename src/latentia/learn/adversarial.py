@@ -112,6 +112,11 @@ class Adversarial(Learner):
         self.learning_rate = learning_rate
         self.critic_learning_rate = learning_rate if critic_learning_rate is None else critic_learning_rate
         self.schedule = Schedule() if schedule is None else schedule
+        if self.has_bound and average:
+            raise ParameterError(
+                f"average={average!r} averages the generator's weights, and the encoder learnt beside it fits the last or best ones. "
+                "Leave it out where a bound is learnt too."
+            )
         self.average = Average((0.0 if self.has_bound else 0.999) if average is None else average)
         self.execution = choose("execution", execution, EXECUTIONS)
         self.shown: dict[int, Tensor] = {}  # samples from the same z after some epochs, to be looked at
@@ -249,6 +254,8 @@ class Adversarial(Learner):
         else:
             kind = (
                 f"A game of weight {self.game_weight:g} moved the weights too, so that they do not maximise the bound."
+                if self.game_weight
+                else "The game had weight 0 and moved no weights but the critic's."
             )
             kind = f"{kind} {self.objective.status(state.step)}".strip()
         return " ".join(words for words in (kind, averaged, *diagnose(history)) if words)
