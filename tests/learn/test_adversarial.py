@@ -464,6 +464,8 @@ def history(**series: Any) -> list[dict[str, Any]]:
 SEEN = {
     "well": (history(told_apart=[0.6] * 40), ""),
     "collapsed": (history(spread=[1.0] * 30 + [0.01] * 10), "collapsed"),
+    "diverged": (history(spread=[1.0] * 30 + [400.0] * 10), "variance is 400 times"),
+    "three of eight modes missing": ([*history(spread=[1.0] * 9), {"split": "validation", "missed": 0.36}], "Modes"),
     "missing modes": ([*history(spread=[1.0] * 9), {"split": "validation", "missed": 0.8}], "Modes are missing"),
     "won": (history(told_apart=[0.7] * 20 + [1.0] * 20), "The critic has won"),
     "won for a while": (history(told_apart=[1.0] * 20 + [0.7] * 20), ""),
@@ -479,3 +481,9 @@ def test_what_went_wrong_is_said_with_a_cure(case: str) -> None:
     assert (" ".join(said) == "") == (words == "")
     assert words in " ".join(said)
     assert all("Try" in sentence for sentence in said)
+
+
+def test_nobody_is_told_to_try_what_is_there() -> None:
+    said = " ".join(diagnose(history(spread=[0.01] * 40, told_apart=[1.0] * 40), pack=4, r1=2.0))
+    assert "pack=4" not in said
+    assert "an r1 above 2" in said

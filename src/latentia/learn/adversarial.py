@@ -258,7 +258,8 @@ class Adversarial(Learner):
                 else "The game had weight 0 and moved no weights but the critic's."
             )
             kind = f"{kind} {self.objective.status(state.step)}".strip()
-        return " ".join(words for words in (kind, averaged, *diagnose(history)) if words)
+        seen = diagnose(history, pack=self.pack, r1=self.penalties.r1)
+        return " ".join(words for words in (kind, averaged, *seen) if words)
 
     def failed(self, model: Any, batches: Batches, state: State) -> NonFiniteError:
         return self._stopped(model, state, "A loss")

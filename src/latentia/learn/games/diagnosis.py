@@ -1,4 +1,4 @@
-"""What went wrong in a game, read from its history: collapse, a critic that has won, circling; and the cure to try."""
+"""What went wrong in a game, read from its history: divergence, collapse, a critic that has won, circling; and the cure to try."""
 
 from collections.abc import Sequence
 from statistics import fmean, pstdev
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 NEIGHBOURS = 5
-MISSED = 0.5  # of held-out rows: samples of the data's own distribution miss about 2^-5
+MISSED = 0.3  # of held-out rows: samples of the data's own distribution miss about 2^-5, those of 5 of 8 modes 0.36
+WIDE = 10.0  # spread of samples, as a share of the spread of rows
 NARROW = 0.3  # spread of samples, as a share of the spread of rows
 WON = 0.98  # share of pairs told apart
 SWINGS = 0.5  # standard deviation of the gap between scores, as a share of its size, over the second half
@@ -37,20 +38,40 @@ def missed(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> float:
     return float((torch.cdist(x, y).min(1).values > radius).double().mean())
 
 
-def diagnose(history: Sequence[dict[str, Any]]) -> list[str]:
+def diagnose(history: Sequence[dict[str, Any]], *, pack: int = 1, r1: float = 0.0) -> list[str]:
     """Sentences about what went wrong, each with the cure to try; none where nothing is seen.
+
+    Arguments:
+        history: rows of `Fit.history`.
+        pack, r1: of the game, so that nobody is told to try what is there already.
 
     >>> rows = [{"split": "train", "told_apart": 1.0, "spread": 1.0, "real_score": 9.0, "fake_score": -9.0}] * 4
     >>> diagnose(rows)[0]
     'The critic has won: ...'
     """
-    found = (collapsed(history), won(history), circles(history))
+    found = (diverged(history) or collapsed(history, pack), won(history, r1), circles(history, r1))
     return [sentence for sentence in found if sentence]
 
 
-def collapsed(history: Sequence[dict[str, Any]]) -> str:
+def diverged(history: Sequence[dict[str, Any]]) -> str:
+    """Whether the samples have left the data far behind while all numbers stayed finite."""
+    spread = _last(history, "spread")
+    if spread is None or spread <= WIDE:
+        return ""
+    return (
+        f"The game has diverged: the samples' variance is {spread:.3g} times the data's. Try a tenth of the learning_rate, "
+        "or r1=1."
+    )
+
+
+def _r1(r1: float) -> str:
+    return "r1=1" if not r1 else f"an r1 above {r1:g}"
+
+
+def collapsed(history: Sequence[dict[str, Any]], pack: int = 1) -> str:
     """Whether the samples leave out much of the data at the end."""
-    cure = "Try pack=4 (the critic sees four at a time), objective='relativistic' with r1=1 and r2=1, or more epochs."
+    packed = "pack=4 (the critic sees four at a time), " if pack < 4 else ""
+    cure = f"Try {packed}objective='relativistic' with r1=1 and r2=1, or more epochs."
     left_out, spread = _last(history, "missed"), _last(history, "spread")
     if left_out is not None and left_out > MISSED:
         return f"Modes are missing: no sample is near {left_out:.0%} of the held-out rows. {cure}"
@@ -59,18 +80,18 @@ def collapsed(history: Sequence[dict[str, Any]]) -> str:
     return ""
 
 
-def won(history: Sequence[dict[str, Any]]) -> str:
+def won(history: Sequence[dict[str, Any]], r1: float = 0.0) -> str:
     """Whether the critic told samples from rows without fail over the last quarter."""
     apart = _late(history, "told_apart", 4)
     if not apart or min(apart) <= WON:
         return ""
     return (
         f"The critic has won: it told {fmean(apart):.1%} of pairs apart over the last quarter, so that its slope says little. "
-        "Try r1=1, a smaller critic_learning_rate, or a critic with spectral normalisation."
+        f"Try {_r1(r1)}, a smaller critic_learning_rate, or a critic with spectral normalisation."
     )
 
 
-def circles(history: Sequence[dict[str, Any]]) -> str:
+def circles(history: Sequence[dict[str, Any]], r1: float = 0.0) -> str:
     """Whether the players go round: the gap between scores changes sign again and again, as large at the end as before."""
     gaps = [a - b for a, b in zip(_series(history, "real_score"), _series(history, "fake_score"))]
     late = gaps[len(gaps) // 2 :]
@@ -85,7 +106,7 @@ def circles(history: Sequence[dict[str, Any]]) -> str:
         return ""
     return (
         f"The players circle: the gap between the critic's scores changed direction {turns} times in the second half and "
-        "did not shrink. Try r1=1, a larger average, or a schedule that lowers the learning rate."
+        f"did not shrink. Try {_r1(r1)}, a larger average, or a schedule that lowers the learning rate."
     )
 
 
