@@ -134,3 +134,13 @@ def test_options_of_a_wrong_kind_are_a_sentence(options: str, table: Path, tmp_p
 def test_a_pair_of_options_is_written_with_a_colon(table: Path, tmp_path: Path) -> None:
     given = ["fit", str(table), "--learner", "adversarial", "--out", str(tmp_path / "run"), *TINY, "--no-report"]
     assert main([*given, "--learner-options", "betas=0.5:0.9"]) == 0
+
+
+def test_the_doctor_says_what_the_game_says(table: Path, tmp_path: Path, capsys: Any) -> None:
+    given = ["fit", str(table), "--model", "gan", "--out", str(tmp_path / "run"), *TINY, "--no-report"]
+    assert main([*given, "--learning-rate", "10"]) == 0
+    capsys.readouterr()
+    main(["doctor", str(tmp_path / "run"), "--json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert any(f["what"] == "game" and "diverged" in f["text"] for f in found)
+    assert not any("continuous-bernoulli" in f["text"] for f in found)

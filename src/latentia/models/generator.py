@@ -38,6 +38,11 @@ class Generator(Model):
     (torch.Size([3, 5]), False)
     """
 
+    no_evidence = (
+        "A generator has samples and no density: x is a function of z, so there is no log p(x). With noise of a stated scale there "
+        "is one: models.with_noise(model, scale), for evidence.annealed."
+    )
+
     def __init__(
         self,
         prior: Callable[[], Distribution],

@@ -7,7 +7,9 @@ from typing import Any
 from ..data import Dataset
 from ..errors import AbilityError
 from ..evidence import Diagnosis, diagnose
+from ..learn import Adversarial
 from ..learn.collapse import collapse_words, cures_for
+from ..learn.games.diagnosis import diagnose as diagnose_game
 from .doctor_data import values
 from .findings import Finding, worst
 from .text_sections import is_text, make_text_view
@@ -34,6 +36,7 @@ def examine(estimator: Any, dataset: Dataset, *, n_samples: int = 128, lag: bool
     rows = view.parts[0].take(ROWS, view.seed)
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _ending(estimator),
+        lambda: _game(estimator),
         lambda: _latents(estimator, rows, lag),
         lambda: _objective(estimator),
         lambda: values(estimator, view, rows),
@@ -54,7 +57,21 @@ def _ending(estimator: Any) -> Iterator[Finding]:
     elif "Stopped after max_iter" in fit.status:
         yield Finding("ending", "look", fit.status, numbers)
     else:
-        yield Finding("ending", "fine", fit.status.split(" Posterior collapse")[0], numbers)
+        yield Finding(
+            "ending", "fine", fit.status.split(" Posterior collapse")[0].split(" Learnt by a game")[0], numbers
+        )
+
+
+def _game(estimator: Any) -> Iterator[Finding]:
+    """What the history of a game says, in the words of the fit's own status."""
+    learner = estimator.learner_
+    if not isinstance(learner, Adversarial):
+        return
+    seen = diagnose_game(estimator.fit_.history, pack=learner.pack, r1=learner.penalties.r1)
+    for sentence in seen:
+        yield Finding("game", "trouble", sentence)
+    if not seen:
+        yield Finding("game", "fine", "Neither collapse nor a critic that has won, nor circles, nor divergence.")
 
 
 # --- the latents ---------------------------------------------------------------------------------------------------
@@ -125,6 +142,10 @@ def _objective(estimator: Any) -> Iterator[Finding]:
         yield Finding("warm-up", "trouble", text, numbers)
     elif words:
         yield Finding("objective", "look", f"{words} The reported bounds carry the KL at its full price.")
+    elif getattr(estimator.learner_, "game_weight", 0.0):
+        yield Finding(
+            "objective", "look", "A game moved the weights beside the bound, so that they do not maximise it."
+        )
     else:
         yield Finding("objective", "fine", "It was the bound itself at the end.")
 

@@ -40,6 +40,13 @@ def _words(estimator: Any, rows: Part) -> Finding:
 
 def _likelihood(estimator: Any, view: View) -> Iterator[Finding]:
     plan, x = estimator.plan_, view.parts[-1].x
+    if not estimator.model_.is_density and not estimator.has_codes:
+        text = (
+            "x is a function of z: there are samples and no log p(x). With noise of a stated scale there is one: "
+            "`latentia score RUN DATA --evidence annealed --noise 0.1`."
+        )
+        yield Finding("likelihood", "look", text)
+        return
     if not estimator.model_.is_density:
         text = (
             "The likelihood is a reconstruction error: there is no log p(x). Take 'continuous-bernoulli', or binarize."
