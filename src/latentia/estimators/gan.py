@@ -1,6 +1,7 @@
 """The generative adversarial network, as an estimator."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,7 +54,7 @@ def with_stated_noise(
     """
     model = with_noise(means_of(estimator.model_), noise).to(rows.device).requires_grad_(False)
     like = next(model.parameters())
-    return _evidence.annealed(
+    found = _evidence.annealed(
         model,
         None,
         rows.to(like.dtype),
@@ -62,6 +63,7 @@ def with_stated_noise(
         weight=None if weight is None else torch.as_tensor(weight),
         **options,
     )
+    return replace(found, method=f"{found.method}, noise {noise:g}")
 
 
 class GAN(LatentEstimator, auto_wrap_output_keys=None):
