@@ -163,5 +163,12 @@ def test_options_that_the_game_has_not_are_refused() -> None:
         beside(learner_options={"stakes": 2}).fit(DIGITS)
     with pytest.raises(ParameterError, match="clips no gradient"):
         beside(gradient_clip=1.0).fit(DIGITS)
-    with pytest.raises(ParameterError, match="Leave it out where a bound is learnt too"):
-        beside(learner_options={"average": 0.9}).fit(DIGITS)
+
+
+@pytest.mark.filterwarnings("ignore:.*columns are constant")
+@pytest.mark.parametrize(("held_out", "averaged"), [(0.0, True), (0.2, False)])
+def test_the_best_weights_are_all_of_one_moment(held_out: float, averaged: bool) -> None:
+    """Averages of the generator do not stand beside the encoder of the best step."""
+    model = beside(learner_options={"average": 0.9}, validation_fraction=held_out, max_epochs=4).fit(DIGITS)
+    assert ("moving averages" in model.fit_.status) == averaged
+    assert ("best held-out bound" in model.fit_.status) != averaged

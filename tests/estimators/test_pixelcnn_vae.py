@@ -92,7 +92,7 @@ def test_saved_loaded_drawn_and_decoded(fitted: tuple[VAE, int], tmp_path: Path)
     [
         ({"image_shape": (3, 2)}, "network='pixelcnn' needs image_shape"),
         ({"image_shape": (2, 2), "likelihood": "normal"}, "Use likelihood='bernoulli'"),
-        ({"image_shape": (2, 2), "channels": 0}, "n_channels=0"),
+        ({"image_shape": (2, 2), "channels": 0}, "channels=0 is too small"),
     ],
 )
 def test_what_cannot_be_is_said(more: dict[str, object], said: str) -> None:

@@ -157,7 +157,7 @@ def test_families_by_name() -> None:
     for name in f.FAMILIES:
         assert f.family(name, (2,)).name == name
     assert isinstance(f.family("zero-inflated-negative-binomial", (2,)).inner, f.NegativeBinomial)  # type: ignore[union-attr]
-    with pytest.raises(ParameterError, match="options"):
+    with pytest.raises(ParameterError, match=r"gamma has no option 'width'\. It has none"):
         f.family("gamma", (2,), width=3)
 
 

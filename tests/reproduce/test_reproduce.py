@@ -126,7 +126,8 @@ def test_runs_are_kept_until_a_longer_one_of_the_same_seed_comes(tmp_path: Path)
     keep(replace(run_of(1), minutes=50.0), tmp_path)
     keep(replace(run_of(1), minutes=20.0), tmp_path)
     assert sorted(run.minutes for run in read_all(tmp_path) if run.seed == 1) == [20.0, 50.0]  # the longer one stays
-    assert "| `pca` | error | 1.4 | 1.600 | 0.100 | yes | few rows; seed 0, 2 s on a machine |" in shown_table
+    assert "| 2. `pca` | error | 1.4 | 1.600 | 0.100 | yes |\n" in shown_table
+    assert "\n2. `pca`: few rows; seed 0, 2 s on a machine.\n" in shown_table
     (tmp_path / "pca.json").write_text('[{"name": "pca"}]')
     with pytest.raises(RunError, match="is damaged"):
         read(tmp_path / "pca.json")

@@ -42,7 +42,6 @@ NUMBERS = (
     "critic_learning_rate",
     "dropout",
     "free_bits",
-    "game_weight",
     "gradient_clip",
     "gradient_penalty",
     "kl_weight",
@@ -62,6 +61,7 @@ NUMBERS = (
     "validation_fraction",
     "word_dropout",
 )
+OF_LEARNERS = ("game_weight",)  # numbers among a learner's own options
 FROM_ONE = ("batch_size", "channels")
 MAY_BE_NONE = ("critic_learning_rate", "gradient_clip", "max_time", "patience", "target_rate")
 
@@ -97,7 +97,7 @@ def check_kind(name: str, value: Any) -> None:
         raise ParameterError(f"{name}={value!r} is too small. Use 1 or more.")
     if name == "hidden" and not _are_sizes(value):
         raise ParameterError(f"hidden={value!r} cannot be used. Use the sizes of the layers, such as (256, 256).")
-    if name in NUMBERS and not _is_number(value):
+    if name in (*NUMBERS, *OF_LEARNERS) and not _is_number(value):
         raise ParameterError(f"{name}={value!r} cannot be used. Use a number.")
     if name == "betas" and not _are_betas(value):
         raise ParameterError(f"betas={value!r} cannot be used. Use two numbers from 0 to below 1, such as (0.5, 0.99).")

@@ -112,11 +112,6 @@ class Adversarial(Learner):
         self.learning_rate = learning_rate
         self.critic_learning_rate = learning_rate if critic_learning_rate is None else critic_learning_rate
         self.schedule = Schedule() if schedule is None else schedule
-        if self.has_bound and average:
-            raise ParameterError(
-                f"average={average!r} averages the generator's weights, and the encoder learnt beside it fits the last or best ones. "
-                "Leave it out where a bound is learnt too."
-            )
         self.average = Average((0.0 if self.has_bound else 0.999) if average is None else average)
         self.execution = choose("execution", execution, EXECUTIONS)
         self.shown: dict[int, Tensor] = {}  # samples from the same z after some epochs, to be looked at
@@ -247,8 +242,10 @@ class Adversarial(Learner):
         state.tensors[f"shown.{max((row['epoch'] for row in history), default=0)}"] = self._shown(model, state)
         kept = {name.removeprefix("shown."): x for name, x in state.tensors.items() if name.startswith("shown.")}
         self.shown = {int(epoch): x for epoch, x in kept.items()}
-        self.average.take(model, state.tensors)
-        averaged = f"The weights are moving averages of decay {self.average.decay:g}." if self.average.decay else ""
+        averaged = ""
+        if self.average.decay and not state.handles.get("restored"):  # the best weights are of one moment, all of them
+            self.average.take(model, state.tensors)
+            averaged = f"The generator's weights are moving averages of decay {self.average.decay:g}."
         if self.objective is None:
             kind = "Learnt by a game, which has no bound on log p(x)."
         else:

@@ -266,6 +266,7 @@ class Loop:
             return
         if self.best is not None:
             load_modules(self.best, self.model, self.posterior, Path("memory"))
+            self.state.handles["restored"] = True
             self.status += f" The weights are those of the best held-out bound, at step {self.stopping.best_step}."
         self.status = f"{self.status} {self.learner.finish(self.model, self.state, self.history)}".strip()
         collapsed = collapse_status(self.model, self.learner, self.history, self.state.step)
