@@ -91,7 +91,7 @@ def _axes(centred: np.ndarray, k: int) -> np.ndarray:
     if min(rows, columns) > MOST_EXACT:
         from sklearn.utils.extmath import randomized_svd
 
-        return randomized_svd(centred, k, n_iter=7, random_state=0)[2].T
+        return randomized_svd(centred, k, n_iter=7, random_state=0)[2].T  # pyright: ignore[reportArgumentType]
     if columns <= rows:
         return np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :k]
     squares, vectors = np.linalg.eigh(centred @ centred.T)  # of the rows, whose axes are combinations of the rows
