@@ -112,6 +112,8 @@ def advice(rows: int, parameters: int, processes: int, *, same_cores: bool) -> s
 
     >>> advice(4096, 1_000_000, 2, same_cores=False) is None, advice(128, 10_000, 2, same_cores=True)
     (True, '2 processes for a step of 128 rows and 10,000 parameters: ...')
+    >>> advice(4096, 1_000_000, 2, same_cores=True)
+    '2 processes ... One process with the cores of all would be quicker, or --batch-size 8,000 and more.'
     """
     enough = max(-(-ENOUGH // parameters), ENOUGH_ROWS if same_cores else 1)
     if processes < 2 or rows // processes >= enough:

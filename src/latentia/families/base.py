@@ -22,9 +22,8 @@ from ..errors import DataError, ParameterError
 
 LOG_SCALE_BOUND = 12.0  # scales and rates stay between e^-12 and e^12 model units
 LOG_SHAPE_BOUND = 6.0  # shapes whose logarithm of a gamma function float32 still resolves: 0.0025 to 403
-SATURATED = (
-    8.6  # the last place where float32 can tell the slope of tanh from zero, and zero times infinity is no number
-)
+# The last place where float32 can tell the slope of tanh from zero: beyond it zero times infinity would be no number.
+SATURATED = 8.6
 LOG_POWER_BOUND = 3.0  # shapes that are exponents: 0.05 to 20
 
 
