@@ -54,9 +54,7 @@ class StudentT(_StudentT):
 
 
 class FisherSnedecor(_FisherSnedecor):
-    """torch's F, the ratio of two chi-squared over their degrees of freedom; draws and densities in logarithms.
-
-    Source of the entropy: Lazo and Rathie, "On the entropy of continuous probability distributions", 1978.
+    """torch's F, the ratio of two chi-squared over their degrees of freedom; its density is worked out in logarithms.
 
     >>> FisherSnedecor(torch.tensor(3.0), torch.tensor(4.0), validate_args=False).mean
     tensor(2.)
