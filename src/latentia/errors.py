@@ -15,6 +15,8 @@
 A message says what came, what was expected and what to try.
 """
 
+from typing import Any
+
 
 class LatentiaError(Exception):
     """The root of every error that latentia raises on purpose."""
@@ -45,7 +47,13 @@ class RunError(UserError, OSError):
 
 
 class NonFiniteError(UserError, ArithmeticError):
-    """A loss, a parameter or a statistic stopped being a number."""
+    """A loss, a parameter or a statistic stopped being a number.
+
+    Attributes:
+        fit: what was learnt before, a `Fit` with the last good weights, or None.
+    """
+
+    fit: Any = None
 
 
 class MemoryLimitError(UserError, MemoryError):

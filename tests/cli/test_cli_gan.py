@@ -70,6 +70,15 @@ BAD = {
         lambda run, table: ["fit", str(table), "--model", "gan", "--out", str(run) + "2", *TINY, "--pack", "7"],
         "does not divide",
     ),
+    "a score that it has not": (lambda run, table: ["score", str(run), str(table)], "--evidence annealed --noise 0.1"),
+    "a comparison of scores": (
+        lambda run, table: ["compare", str(run), str(run), "--on", str(table)],
+        "compare RUN RUN --features",
+    ),
+    "noise without features": (
+        lambda run, table: ["compare", str(run), str(run), "--on", str(table), "--noise", "0.1"],
+        "Add --features",
+    ),
     "betas": (
         lambda run, table: ["fit", str(table), "--model", "gan", "--out", str(run) + "3", *TINY, "--betas", "big"],
         "--betas",
@@ -112,6 +121,46 @@ def test_compare_sets_samples_side_by_side(tmp_path: Path, capsys: Any) -> None:
     assert all(row["frechet"] > 0 and np.isfinite(row["log_prob"]["mean"]) for row in found["runs"])
     assert found["features"] == "PCA-5"
     assert (tmp_path / "p.png").stat().st_size > 1000
+
+
+def test_a_comparison_says_what_stands_in_its_way(run: Path, table: Path, tmp_path: Path, capsys: Any) -> None:
+    other = tmp_path / "other"
+    given = ["fit", str(table), "--model", "gan", "--scale", "none", "--out", str(other), *TINY, "--no-report"]
+    assert main(given) == 0
+    asked = ["compare", str(run), str(other), "--on", str(table), "--features", "raw", "--noise", "0.2"]
+    asked += ["--limit", "7", "--samples", "2"]
+    capsys.readouterr()
+    assert main(asked) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "scale the data differently" in said
+    assert "7 rows" in said.replace("│", "")
+    assert main([*asked, "--json"]) == 0
+    assert "--scale" in json.loads(capsys.readouterr().out)["warnings"][0]
+    same = [str(run) if part == str(other) else part for part in asked]
+    assert main([*same, "--json"]) == 0
+    assert not any("--scale" in text for text in json.loads(capsys.readouterr().out).get("warnings", []))
+
+
+def test_a_fit_that_diverges_keeps_what_it_had(table: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    from latentia.learn.games.players import Players
+
+    whole, calls = Players.critic_loss, []
+
+    def breaking(self: Any, batch: Any) -> Any:
+        calls.append(1)
+        terms, loss = whole(self, batch)
+        return terms, loss if len(calls) < 3 else loss * float("nan")
+
+    monkeypatch.setattr(Players, "critic_loss", breaking)
+    out = tmp_path / "run"
+    given = ["fit", str(table), "--model", "gan", "--out", str(out), *TINY, "--batch-size", "108"]
+    assert main(given) == 2
+    said = capsys.readouterr().err
+    assert "The weights are those of step 2." in said
+    assert "Traceback" not in said
+    assert main(["sample", str(out), "-n", "3", "--out", str(tmp_path / "three.csv")]) == 0
+    assert main([*given]) == 2
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_a_fit_to_three_rows_ends_without_distances(tmp_path: Path, capsys: Any) -> None:

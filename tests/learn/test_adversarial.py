@@ -382,7 +382,9 @@ def test_losses_that_diverge_leave_the_last_good_weights() -> None:
     model, seen = generator(), []
     who = Adversarial(Breaking(), execution="eager", average=0.0)
     remember = lambda loop: seen.append({k: v.clone() for k, v in loop.model.state_dict().items()})  # noqa: E731
-    with pytest.raises(NonFiniteError, match=r"loss stopped being a finite number at step 11; the weights .* step 8"):
+    with pytest.raises(
+        NonFiniteError, match=r"loss stopped being a finite number at step 11\. .* The weights are those of step 8"
+    ):
         latentia.fit(model, who, rows(), callbacks=[remember], **{**QUICK, "max_epochs": 9})
     assert all(torch.equal(seen[1][name], value) for name, value in model.state_dict().items())
 
@@ -487,3 +489,15 @@ def test_nobody_is_told_to_try_what_is_there() -> None:
     said = " ".join(diagnose(history(spread=[0.01] * 40, told_apart=[1.0] * 40), pack=4, r1=2.0))
     assert "pack=4" not in said
     assert "an r1 above 2" in said
+
+
+@pytest.mark.parametrize("critic", [None, lambda x: x.sum(1)])
+def test_a_critic_that_is_no_module_is_refused(critic: Any) -> None:
+    with pytest.raises(AbilityError, match=r"a torch module was expected.*networks\.Critic"):
+        Adversarial(critic)
+
+
+@pytest.mark.parametrize("make", [lambda: ConvCritic((8, 8), channels=0), lambda: ConvGenerator(2, (8, 8), channels=0)])
+def test_convolutions_without_channels_are_refused(make: Any) -> None:
+    with pytest.raises(ParameterError, match="at least one channel"):
+        make()

@@ -198,3 +198,20 @@ def test_importing_the_report_loads_no_plotting():
             left += set(imported_at_once(name)) - seen
     assert "latentia.report.writing" in seen
     assert not {name.partition(".")[0] for name in seen} & {"matplotlib", "jinja2", "PIL"}
+
+
+def test_a_game_beside_a_bound_is_shown(report, table):
+    from latentia import VAE
+
+    quick = {"hidden": (8,), "max_epochs": 2, "batch_size": 30, "random_state": 0, "device": "cpu"}
+    assert "game" in ids(report(made.fitted(VAE(2, learner="adversarial", **quick), table.x), table))
+    assert "game" not in ids(report(made.fitted(VAE(2, **quick), table.x), table))
+
+
+def test_samples_far_from_every_row_count_for_no_label():
+    from latentia.report.game_sections import among
+
+    rows = np.random.default_rng(0).normal(size=(200, 2))
+    near, far = rows[:7] + 1e-6, rows[:7] + 50
+    assert among(near, rows).tolist() == list(range(7))
+    assert len(among(far, rows)) == 0

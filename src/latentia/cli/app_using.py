@@ -154,6 +154,11 @@ def compare(
         from .beside_command import Beside, run_beside
 
         return run_beside(runs, on, Beside(features, noise, samples, limit, seed), pictures, json)
+    if noise is not None or pictures is not None:
+        from ..errors import ParameterError
+
+        name = "--noise" if noise is not None else "--pictures"
+        raise ParameterError(f"{name} is about samples beside the data. Add --features raw, pca-K or classifier.")
     from .using import run_compare
 
     return run_compare(runs, on, {"split": split}, evidence, samples, seed, json)

@@ -16,6 +16,10 @@ from .using import matching
 
 MOST, PICTURES = 10_000, 64
 CHAINS, TEMPERATURES = 16, 500
+MIXED_UNITS = (
+    "Warning: these runs scale the data differently ({}), and the noise is in each model's own units: it is another noise in "
+    "each, and the log p(x) differ by that alone. Fit them with the same --scale before you compare."
+)
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,26 @@ def run_beside(runs: list[Path], on: str, asked: Beside, pictures: Path | None, 
     part = whole.part("train" if whole.test is None else "test")
     learnt = features(asked.extractor, whole.x, label=whole.label, image_shape=whole.image_shape, seed=asked.seed)
     rows = [_one(run, e, part.x, learnt, asked) for run, e in zip(runs, estimators)]
+    told = _warnings(rows, estimators)
     if pictures is not None:
         _draw([(row["run"], e) for row, e in zip(rows, estimators)], part.image_shape, pictures, asked.seed)
     if as_json:
-        print_json({"on": part.name, "features": learnt.name, "noise": asked.noise, "runs": rows})
-    else:
-        Console(highlight=False).print(_table(rows, part.name, learnt.name, asked))
+        warned = {"warnings": told} if told else {}
+        print_json({"on": part.name, "features": learnt.name, "noise": asked.noise, "runs": rows, **warned})
+        return 0
+    console = Console(highlight=False)
+    console.print(_table(rows, part.name, learnt.name, asked))
+    for sentence in told:
+        console.print(sentence, markup=False)
     return 0
+
+
+def _warnings(rows: list[dict[str, Any]], estimators: list[Any]) -> list[str]:
+    """What stands between these numbers and belief, each thing once."""
+    estimates = [row["log_prob"] for row in rows if "log_prob" in row]
+    found = [f"{row['run']}: {row['log_prob']['warning']}" for row in rows if row.get("log_prob", {}).get("warning")]
+    scalings = {estimator.plan_.scaling.text for estimator in estimators}
+    return [MIXED_UNITS.format("; ".join(sorted(scalings))), *found] if estimates and len(scalings) > 1 else found
 
 
 def _one(run: Path, estimator: Any, x: Any, learnt: Any, asked: Beside) -> dict[str, Any]:
@@ -121,7 +138,8 @@ def _table(rows: list[dict[str, Any]], data: str, extractor: str, asked: Beside)
     for column in ("Frechet distance", "kernel distance", "precision", "recall", "coverage"):
         table.add_column(column, justify="right")
     if asked.noise is not None:
-        table.add_column(f"log p(x) at noise {asked.noise:g}", justify="right")
+        n = rows[0]["log_prob"]["rows"]
+        table.add_column(f"log p(x) at noise {asked.noise:g}, {n:,} rows", justify="right", min_width=18)
     for row in rows:
         cells = [row["run"], row["learner"], f"{row['frechet']:.2f}", f"{row['kernel']:.4f}"]
         cells += [f"{row[name]:.3f}" for name in ("precision", "recall", "coverage")]

@@ -22,7 +22,8 @@ from .plan import SCALES, Plan, choose, make_scaling
 
 NO_SCORE = (
     "A GAN has samples and no density, so there is no log p(x), nor a bound on it. With noise of a stated scale it has one: "
-    "use evidence(X, 'annealed', noise=0.1), the noise in the model's units, or judge its samples with evidence.quality."
+    "use evidence(X, 'annealed', noise=0.1), the noise in the model's units (latentia score RUN DATA --evidence annealed "
+    "--noise 0.1), or judge its samples with evidence.quality (latentia quality RUN DATA, compare RUN RUN --features pca)."
 )
 NO_CODES = (
     "A GAN was learnt without a q(z|x), so that there is no z for a row. Use a VAE; with learner='adversarial' it is learnt "

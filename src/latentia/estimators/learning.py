@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError, ProcessError, RunError, UserError
+from ..errors import NonFiniteError, ParameterError, ProcessError, RunError, UserError
 from ..families.columns import n_columns
 from ..fitted import close_failed_run, read_seed
 from ..learn import fit
@@ -47,7 +47,32 @@ def learn(
     watch: Printing,
     options: Mapping[str, Any],
 ) -> None:
-    """Check the rows, plan, make model and learner, run the loop, save; arguments as for the estimators' `fit`."""
+    """Check the rows, plan, make model and learner, run the loop, save; arguments as for the estimators' `fit`.
+
+    What fails leaves the estimator as it was, unless something had been learnt, which then is what it holds.
+    """
+    before = dict(vars(estimator))
+    try:
+        _learn(estimator, X, sample_weight, folder, resume, note, watch, options)
+    except UserError as error:
+        if getattr(error, "fit", None) is None:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+        raise
+    if folder is None and estimator.fit_.interrupted:
+        raise KeyboardInterrupt(estimator.fit_.status)
+
+
+def _learn(
+    estimator: Any,
+    X: Any,
+    sample_weight: Any,
+    folder: Path | None,
+    resume: bool,
+    note: Mapping[str, Any],
+    watch: Printing,
+    options: Mapping[str, Any],
+) -> None:
     from .saving import open_run
 
     check_numbers(estimator)
@@ -63,16 +88,26 @@ def learn(
     watch.planned(estimator.plan_.sentences)
     try:
         _run_loop(estimator, given, folder, resume, watch.progress, options)
+    except NonFiniteError as error:
+        if error.fit is not None:
+            estimator.fit_ = error.fit
+            _close(estimator, folder, note)
+            error.args = (str(error) if folder is None else f"{error} They are in {folder}.",)
+        elif folder is not None and current().first:
+            close_failed_run(folder)
+        raise
     except UserError as error:
         if folder is not None and current().first and not isinstance(error, (RunError, ProcessError)):
             close_failed_run(folder)
         raise
+    _close(estimator, folder, note)
+
+
+def _close(estimator: Any, folder: Path | None, note: Mapping[str, Any]) -> None:
     estimator._finish()
     with current().together():
         if folder is not None and current().first:
             estimator.save(folder, **note)
-    if folder is None and estimator.fit_.interrupted:
-        raise KeyboardInterrupt(estimator.fit_.status)
 
 
 def _shared_seed(choose: Callable[[], int]) -> int:
@@ -120,11 +155,26 @@ def _begin(estimator: Any, given: Given) -> None:
     with Stream(estimator.seed_):
         model, learner = estimator._make(estimator.plan_, given.n_features, given.n_rows)
     if warm:
-        learner.posterior.load_state_dict(estimator.posterior_.state_dict())
-        model.load_state_dict(estimator.model_.state_dict())
+        _go_on_from(estimator, model, learner)
     estimator.model_, estimator.learner_, estimator.posterior_ = model, learner, learner.posterior
     estimator.n_rows_in_ = given.n_rows
     estimator._prepare(given, warm)
+
+
+def _go_on_from(estimator: Any, model: Any, learner: Any) -> None:
+    """Give new modules the weights of the last fit, a critic's too: one that knew nothing would undo what was learnt."""
+    pairs = [(learner.posterior, estimator.posterior_), (model, estimator.model_)]
+    before = getattr(estimator.learner_, "critic", None)
+    if before is not None and hasattr(learner, "critic"):
+        pairs.append((learner.critic, before))
+    for new, old in pairs:
+        try:
+            new.load_state_dict(old.state_dict())
+        except RuntimeError as error:
+            raise ParameterError(
+                "The weights of the last fit do not fit the network that is asked for now "
+                f"({str(error).splitlines()[-1].strip()}) Use the sizes of that fit, or warm_start=False."
+            ) from None
 
 
 def finish(estimator: Any) -> None:

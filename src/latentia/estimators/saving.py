@@ -16,11 +16,12 @@ from ..fitted import FORMAT, Fit, load_modules, read_record
 from ..history import from_csv
 from ..randomness import Stream
 from ..scaling import Scaling
-from ..storage import read_tensors, write_json
+from ..storage import read_tensors, write_json, write_tensors
 from .base import LatentEstimator
 from .fine_tuning import SOURCE, FineTuned, read_tuned
 from .plan import Plan
 
+CRITIC = "critic.safetensors"  # of a game, from which a warm start goes on
 ESTIMATORS = {
     "VAE": "vae",
     "ProbabilisticPCA": "linear",
@@ -44,6 +45,9 @@ def save(estimator: LatentEstimator, folder: Path, **more: Any) -> None:
             module.to(estimator.dtype_)
         record = {"seed": estimator.seed_, "estimator": type(estimator).__name__}
         record["params"] = _json(estimator.get_params(deep=False))
+        critic = getattr(estimator.learner_, "critic", None)
+        if critic is not None:
+            write_tensors(folder / CRITIC, critic.state_dict())
         estimator.fit_.save(folder, **{**record, "learnt": estimator.describe(), **more})
     finally:
         for module in modules:
@@ -152,7 +156,17 @@ def _rebuild(estimator: Any, record: dict[str, Any], tensors: dict[str, torch.Te
     history = folder / "history.csv"
     rows = from_csv(history.read_text(encoding="utf-8")) if history.is_file() else []
     estimator.fit_ = Fit(model, learner.posterior, rows, **record["fit"])
+    if (folder / CRITIC).is_file() and hasattr(learner, "critic"):
+        _load_critic(learner.critic, folder / CRITIC)
     estimator._finish()
+
+
+def _load_critic(critic: torch.nn.Module, path: Path) -> None:
+    try:
+        critic.load_state_dict(read_tensors(path))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise RunError(f"{path} does not fit this critic ({reason}). Restore it from a copy, or fit again.") from None
 
 
 def _json(params: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..batch import Batch, Batches
 from ..bounds import Bound, Elbo
 from ..bounds.evaluate import evaluating, held_out_bound
-from ..errors import NonFiniteError, ParameterError, choose
+from ..errors import AbilityError, NonFiniteError, ParameterError, choose
 from ..families.base import at_least
 from ..posteriors import Absent
 from ..processes import processes_of
@@ -21,6 +21,7 @@ from .games.objectives import game
 from .games.penalties import Penalties
 from .games.players import Players, samples, whole_packs
 from .gradient import EXECUTIONS, GradientStep
+from .guard import all_finite, refuse_bad_rows
 from .objective import Objective
 from .optimisers import MakeOptimizer, Schedule, load_optimizer, make_optimizer, optimizer_tensors, set_rate
 
@@ -93,6 +94,11 @@ class Adversarial(Learner):
         average: float | None = None,
         execution: str = "auto",
     ) -> None:
+        if not isinstance(critic, nn.Module):
+            raise AbilityError(
+                f"The critic is of the type {type(critic).__name__}; a torch module was expected, which maps packs of rows to one "
+                "score each. Use networks.Critic(n_cells), or derive from torch.nn.Module."
+            )
         self.critic, self.game = critic, game(objective)
         self.judged, self.reconstruct = (
             choose("judged", judged, JUDGED),
@@ -192,7 +198,8 @@ class Adversarial(Learner):
         gradient, optimizer = state.handles[player], state.handles[f"{player}_optimizer"]
         terms, loss = gradient(batch, *tensors)
         if loss.device.type == "cpu" and not bool(torch.isfinite(loss)):
-            raise self._stopped(model, state, f"The {player}'s loss")
+            refuse_bad_rows(batch, state.step)
+            raise self._stopped(state, f"The {player}'s loss")
         optimizer.step()
         return terms, loss
 
@@ -213,7 +220,7 @@ class Adversarial(Learner):
         for player in PLAYERS:
             state.handles[player].look_again()
         tensors = model.state_dict()
-        if all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
+        if all_finite(tensors):
             state.handles["good"] = (state.step, {name: t.detach().clone() for name, t in tensors.items()})
         if batches.row == 0 and batches.epoch & (batches.epoch - 1) == 0:
             state.tensors[f"shown.{batches.epoch}"] = self._shown(model, state)
@@ -259,16 +266,19 @@ class Adversarial(Learner):
         return " ".join(words for words in (kind, averaged, *seen) if words)
 
     def failed(self, model: Any, batches: Batches, state: State) -> NonFiniteError:
-        return self._stopped(model, state, "A loss")
+        return self._stopped(state, "A loss")
 
-    def _stopped(self, model: Any, state: State, what: str) -> NonFiniteError:
-        """What to say when a loss is no number; the model is given its last good weights."""
-        step, tensors = state.handles["good"]
-        model.load_state_dict(tensors)
+    def _stopped(self, state: State, what: str) -> NonFiniteError:
         return NonFiniteError(
-            f"{what} stopped being a finite number at step {state.step + 1}; the weights are those of step {step}. "
-            "Try a smaller learning_rate, r1=1 (a penalty on the critic's slope), or a critic with spectral normalisation."
+            f"{what} stopped being a finite number at step {state.step + 1}. Try a smaller learning_rate, r1=1 (a penalty on the "
+            "critic's slope), or a critic with spectral normalisation."
         )
+
+    def rescue(self, model: Any, state: State) -> int:
+        step, tensors = state.handles.get("good", (0, {}))
+        if tensors:
+            model.load_state_dict(tensors)
+        return step
 
     # --- checkpoints -------------------------------------------------------------------------------------------
 

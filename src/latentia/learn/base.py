@@ -110,6 +110,10 @@ class Learner(ABC):
         batch = next(iter(batches.in_order()))
         return NonFiniteError(explain(model, self.posterior, self.bound, batch, state.step - 1, processes_of(batches)))
 
+    def rescue(self, model: Any, state: State) -> int:
+        """After a loss that is no number: give the model its last good weights; the step that they are of."""
+        return state.step
+
     def columns(self, state: State) -> dict[str, float]:
         """Numbers of the learner's own that are worth a column in the history, at the end of an epoch."""
         return {}

@@ -1,5 +1,6 @@
 """Where a loss stopped being a number: the first offending tensor by name, and what to try."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from math import isfinite
 from typing import Any
@@ -39,7 +40,7 @@ def explain(
     name = _first_bad(model, posterior, bound, batch, processes)
     return (
         f"The loss stopped being a finite number at step {step + 1}; the first tensor that is not finite is {name}. "
-        f"{_advice(model, posterior, bound, batch)}; the weights of the last checkpoint are kept."
+        f"{_advice(model, posterior, bound, batch)}."
     )
 
 
@@ -66,6 +67,20 @@ def _first_bad(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batc
         if found:
             return found[0]
     return "a gradient of the last step"
+
+
+def all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether every number in them is finite."""
+    return all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point())
+
+
+def refuse_bad_rows(batch: Batch, step: int) -> None:
+    """Raise `NonFiniteError` where a row of the batch holds what is no finite number."""
+    if not all_finite({"x": batch.x}):
+        raise NonFiniteError(
+            f"The loss stopped being a finite number at step {step + 1}; the data (batch.x) hold what is no finite number. Leave "
+            "these rows out, or fill in what is missing."
+        )
 
 
 def _bad_data(model: nn.Module, posterior: nn.Module, bound: Bound, batch: Batch) -> str:

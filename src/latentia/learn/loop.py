@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +17,14 @@ from ..batch import Batches
 from ..errors import NonFiniteError
 from ..fitted import Fit, load_modules, module_tensors
 from ..processes import processes_of
+from ..processes.layers import local
 from ..randomness import Stream
 from .accord import Accord, draws_by_itself, share_batch_norms
 from .base import Info, Learner, State
 from .checkpoints import save_checkpoint, shared_checkpoint
 from .collapse import collapse_status
 from .exact_history import exact_log_prob
-from .guard import out_of_memory
+from .guard import all_finite, out_of_memory
 from .limits import Limits, Progress
 from .profile import Profile
 from .resuming import put_back, take
@@ -114,7 +116,6 @@ class Loop:
             info = self._move() if self.profile is None else self.profile.step(self._move)
         except NonFiniteError as error:
             self._fail(error)
-            raise
         except torch.OutOfMemoryError as error:
             raise out_of_memory(self.batches.batch_size, self.batches.device) from error
         self.rows += info.rows
@@ -272,10 +273,24 @@ class Loop:
         collapsed = collapse_status(self.model, self.learner, self.history, self.state.step)
         self.status = f"{self.status} {collapsed}".strip()
 
-    def _fail(self, error: NonFiniteError) -> None:
+    def _fail(self, error: NonFiniteError) -> NoReturn:
+        """Raise it, with the last good weights where there are some."""
+        step = self._last_good()
+        kept = f"The weights are those of step {step}." if step else "Nothing had been learnt before."
+        self.status = f"{error} {kept}"
+        told = NonFiniteError(self.status)
+        if step:
+            told.fit = replace(self._fit(), steps=step, finished=False)
+        raise told from error
+
+    def _last_good(self) -> int:
+        """Give the model its last good weights; the step that they are of, 0 where nothing was learnt."""
         if self.best is not None:
             load_modules(self.best, self.model, self.posterior, Path("memory"))
-        self.status = str(error)
+            return self.stopping.best_step
+        step = self.learner.rescue(self.model, self.state)
+        bad = not all_finite({name: local(value) for name, value in module_tensors(self.model, self.posterior).items()})
+        return 0 if max(self.processes.all_max([bad])) else step
 
     def _fit(self) -> Fit:
         self.model.eval()

@@ -1,6 +1,7 @@
 """Critics: a score for each row, and the features it was made from."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -8,10 +9,27 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ..errors import ParameterError
 from .activations import activation as make_activation
 from .conv import parts
-from .upwards import n_halvings
+from .upwards import n_halvings, refuse_no_channels
 
 
-class Critic(nn.Module):
+class _Scoring(nn.Module):
+    """A critic that can be copied and pickled with spectral norms in it: as what it was made with, and its numbers."""
+
+    made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __reduce__(self) -> Any:
+        like = next(self.parameters())
+        tensors = {name: value.detach().clone() for name, value in self.state_dict().items()}
+        return _remade, (type(self), *self.made_with, tensors, like.dtype, like.device, self.training)
+
+
+def _remade(cls: Any, given: Any, named: Any, tensors: Any, dtype: Any, device: Any, training: bool) -> nn.Module:
+    critic = cls(*given, **named).to(device=device, dtype=dtype)
+    critic.load_state_dict(tensors)
+    return critic.train(training)
+
+
+class Critic(_Scoring):
     """Flat rows -> hidden layers -> one score.
 
     Arguments:
@@ -37,6 +55,7 @@ class Critic(nn.Module):
         spectral: bool = False,
     ) -> None:
         super().__init__()
+        self.made_with = (n_in, tuple(hidden), activation), {"spectral": spectral}
         sizes = [n_in, *hidden]
         if any(int(size) < 1 for size in sizes) or not hidden:
             raise ParameterError(f"A critic needs hidden layers of at least one unit; the sizes are {sizes}.")
@@ -53,7 +72,7 @@ class Critic(nn.Module):
         return self.head(self.layers(x)).squeeze(1)
 
 
-class ConvCritic(nn.Module):
+class ConvCritic(_Scoring):
     """Flat pixels -> strided convolutions down to a few pixels -> one score; the rows of a pack are channels.
 
     Arguments:
@@ -80,6 +99,8 @@ class ConvCritic(nn.Module):
         spectral: bool = False,
     ) -> None:
         super().__init__()
+        self.made_with = (tuple(image_shape), pack, channels, activation), {"spectral": spectral}
+        refuse_no_channels(channels)
         (self.height, self.width, self.depth), self.pack = parts(image_shape), pack
         height, width, before, layers = self.height, self.width, pack * self.depth, []
         for i in range(n_halvings(self.height, self.width)):

@@ -41,6 +41,7 @@ class ConvGenerator(nn.Module):
         batch_norm: bool = True,
     ) -> None:
         super().__init__()
+        refuse_no_channels(channels)
         self.height, self.width, self.depth = parts(image_shape)
         self.n_raw = n_raw
         n = n_halvings(self.height, self.width)
@@ -58,6 +59,12 @@ class ConvGenerator(nn.Module):
         picture = self.up(self.dense(z).reshape(len(z), -1, *self.grid))[..., : self.height, : self.width]
         picture = picture.reshape(len(z), self.n_raw, self.depth, self.height, self.width).movedim(2, -1)
         return picture.reshape(len(z), -1)
+
+
+def refuse_no_channels(channels: int) -> None:
+    """Raise `ParameterError` where a convolution would have no channel."""
+    if int(channels) < 1:
+        raise ParameterError(f"channels={channels} is too small. A convolution needs at least one channel.")
 
 
 def n_halvings(height: int, width: int) -> int:

@@ -1,6 +1,6 @@
 """Sections about a model that was learnt by a game alone: the game, samples through training, samples beside data."""
 
-from typing import Any
+from collections import Counter
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def game_section(view: View) -> Section:
     history = view.estimator.fit_.history
     title = "The game"
     if not history:
-        return Section("learning", title, text=("No history was kept: the fit ended before its first epoch.",))
+        return Section("game", title, text=("No history was kept: the fit ended before its first epoch.",))
     read = (
         "Two networks play: the generator makes samples, the critic tells them from rows. Neither loss is a bound on "
         "log p(x), and neither falls as the model gets better: at the end the critic should be left guessing (0.5)."
@@ -31,8 +31,13 @@ def game_section(view: View) -> Section:
         "their fifth neighbour; the data's own distribution would miss about 3 %."
     )
     return Section(
-        "learning", title, read, (), (picture(game_chart(history), "Losses and diagnosis over epochs.", caption),)
+        "game", title, read, (), (picture(game_chart(history), "Losses and diagnosis over epochs.", caption),)
     )
+
+
+def game_beside_bound(view: View) -> Section | None:
+    """The game of a model that ascends a bound as well; None where there was none."""
+    return game_section(view) if any("critic_loss" in row for row in view.estimator.fit_.history) else None
 
 
 def no_evidence_section(view: View) -> Section:
@@ -107,32 +112,37 @@ def quality_section(view: View, found: Quality | None) -> Section | None:
 
 
 def _modes(view: View) -> str:
-    """How many labels have samples of their own, by the nearest labelled row."""
+    """How many labels have samples among their rows: nearer to one of them than its own fifth neighbour."""
     part = view.parts[0]
     if part.label is None or len(set(part.label.tolist())) > 100:
         return ""
     rows = part.take(NEIGHBOURS_AT_ONCE * 4, view.seed)
     assert rows.label is not None
     made = view.estimator.sample(NEIGHBOURS_AT_ONCE, random_state=view.seed)
-    labels = rows.label[_nearest(made, rows.x)]
-    names, counts = np.unique(labels, return_counts=True)
-    n_labels = len(set(part.label.tolist()))
-    rarest = f"; the rarest has {plural(int(counts.min()), 'sample')}" if len(names) else ""
+    names = set(part.label.tolist())
+    counts = Counter(rows.label[among(made, rows.x)].tolist())
+    rarest = min(counts.values()) if len(counts) == len(names) else 0
     return (
-        f"Of {n_labels} labels, {len(names)} are the label of the row nearest to some of {len(made)} samples{rarest}."
+        f"Of {len(made)} samples, {sum(counts.values())} lie among the rows (nearer to one than its fifth neighbour is). They "
+        f"reach {len(counts)} of {len(names)} labels, the rarest with {plural(rarest, 'sample')}."
     )
 
 
-def _nearest(x: np.ndarray, rows: np.ndarray) -> Any:
-    x, rows = x - rows.mean(0), rows - rows.mean(0)
-    return (np.square(rows).sum(1) - 2 * x @ rows.T).argmin(1)
+def among(made: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The row nearest to each sample, of the samples that are nearer to it than its own fifth neighbour."""
+    from sklearn.neighbors import NearestNeighbors
+
+    search = NearestNeighbors(n_neighbors=min(6, len(rows))).fit(rows)
+    reach = search.kneighbors(rows)[0][:, -1]
+    distance, nearest = (found[:, 0] for found in search.kneighbors(made, n_neighbors=1))
+    return nearest[distance <= reach[nearest]]
 
 
 def game_cards(found: Quality | None) -> list[Card]:
     """The cards at the head of the page; none where there were too few rows to measure by."""
     if found is None:
         return []
-    names = {"frechet": "Frechet distance", "kernel": "kernel distance", "coverage": "coverage"}
+    names = {"frechet": "Frechet distance", "precision": "precision", "coverage": "coverage"}
     out = []
     for key, name in names.items():
         m = found[key]

@@ -56,6 +56,7 @@ def make_page(
     from . import data_sections as data
     from . import fit_sections as fits
     from . import latent_sections as latent
+    from .game_sections import game_beside_bound
     from .numbers import Scored, key_numbers, latent_units, score
     from .page import Page
     from .text_sections import is_text
@@ -71,6 +72,7 @@ def make_page(
     sections = [
         fits.fit_section(view, notes),
         fits.learning_section(view),
+        game_beside_bound(view),
         fits.evidence_section(view, scored, refusals),
         data.reconstruction_section(view),
         data.samples_section(view),

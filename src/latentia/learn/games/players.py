@@ -89,7 +89,7 @@ class Players:
         parts = {"critic_loss": loss.detach(), **self._seen(rows, drawn, real_score.detach(), fake_score.detach())}
         if self.penalties.any:
             penalty = self.penalties(self.score, real, fake)
-            parts["penalty"], loss = penalty.detach(), loss + penalty * (len(batch) / batch.n_together)
+            parts["critic_penalty"], loss = penalty.detach(), loss + penalty * (len(batch) / batch.n_together)
         return Terms(losses.detach(), losses.detach(), parts), loss
 
     def generator_loss(self, batch: Batch, kl_weight: Tensor) -> tuple[Terms, Tensor]:
