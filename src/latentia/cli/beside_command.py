@@ -72,8 +72,17 @@ def _warnings(rows: list[dict[str, Any]], estimators: list[Any]) -> list[str]:
     """What stands between these numbers and belief, each thing once."""
     estimates = [row["log_prob"] for row in rows if "log_prob" in row]
     found = [f"{row['run']}: {row['log_prob']['warning']}" for row in rows if row.get("log_prob", {}).get("warning")]
-    scalings = {estimator.plan_.scaling.text for estimator in estimators}
-    return [MIXED_UNITS.format("; ".join(sorted(scalings))), *found] if estimates and len(scalings) > 1 else found
+    scalings = [estimator.plan_.scaling for estimator in estimators]
+    if not estimates or all(_same(scaling, scalings[0]) for scaling in scalings):
+        return found
+    return [MIXED_UNITS.format("; ".join(dict.fromkeys(scaling.text for scaling in scalings))), *found]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two scalings are one map."""
+    import torch
+
+    return all(torch.equal(x.expand_as(x + y), y.expand_as(x + y)) for x, y in ((a.loc, b.loc), (a.scale, b.scale)))
 
 
 def _one(run: Path, estimator: Any, x: Any, learnt: Any, asked: Beside) -> dict[str, Any]:

@@ -138,8 +138,10 @@ class Adversarial(Learner):
 
     def init(self, model: Any, batches: Batches) -> State:
         if batches.batch_size % self.pack:
+            few = ", all the rows there are" if batches.batch_size == batches.n_rows else ""
             raise ParameterError(
-                f"pack={self.pack} does not divide batch_size={batches.batch_size}. Use a batch size that is a multiple of it."
+                f"pack={self.pack} does not divide batch_size={batches.batch_size}{few}. Use a batch size that is a multiple of "
+                "it, or a smaller pack."
             )
         self.critic.to(device=batches.device, dtype=batches.dtype).train()
         processes = processes_of(batches)
