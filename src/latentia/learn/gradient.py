@@ -1,6 +1,6 @@
 """Loss and gradient of one minibatch: step by step in Python, or by a program that was recorded from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from math import isfinite
 from typing import Any
@@ -164,7 +164,7 @@ class GradientStep:
         state.restore()
         terms, loss = self._eager(batch, tensors)
         wanted = [loss, terms.value, *terms.parts.values(), *(p.grad for p in moving)]
-        if program is None or not (self.execution == "compiled" or same(seen, wanted)):
+        if program is None or not (self.execution == "compiled" or (same(seen, wanted) and _all_laid_out(seen, moving))):
             self.execution = "eager"
             return terms, loss
         self._module, self._shape, self._moving = program, _shape(batch), moving
@@ -180,7 +180,7 @@ class GradientStep:
         def flat(*arguments: Tensor) -> list[Tensor]:
             rows = replace(batch, **dict(zip(present, arguments)))
             terms, loss = self._evaluated(rows, *arguments[len(present) :])
-            gradients = torch.autograd.grad(loss, moving, allow_unused=True)
+            gradients = map(_laid_out, torch.autograd.grad(loss, moving, allow_unused=True), moving)
             return [loss.detach(), terms.value.detach(), *(p.detach() for p in terms.parts.values()), *gradients]
 
         return flat
@@ -234,6 +234,24 @@ class GradientStep:
             for parameter in reached:
                 parameter.grad = None
         return terms, loss
+
+
+def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """The gradient in memory as its parameter is, as a backward pass leaves it: torch's fused optimisers read both in one order.
+
+    A convolution's own gradient has its channels last, and would be taken for another.
+    """
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    if parameter.is_contiguous():
+        return gradient.clone(memory_format=torch.contiguous_format)
+    return torch.empty_like(parameter).copy_(gradient)
+
+
+def _all_laid_out(results: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> bool:
+    """Whether the gradients, the last results, lie in memory as their parameters do."""
+    pairs = zip(results[len(results) - len(parameters) :], parameters)
+    return all(gradient is None or gradient.stride() == p.stride() for gradient, p in pairs)
 
 
 def _columns(batch: Batch) -> list[Tensor]:
