@@ -98,6 +98,7 @@ class Estimate(Stated):
         scope: "row", or "data set" where the evidence belongs to all rows together.
         warning: a sentence, where the number should not be trusted as it stands; else "".
         row_samples: samples of z of each row, `(rows,)`, where they differ; n_samples is the most of them then.
+        same: a number that rows of the same content share, `(rows,)`: they have the same noise, and err together. None: no two do.
 
     >>> print(Estimate(torch.tensor([-1.0, -3.0]), "exact", "closed form"))
     log p(x) = -2.000 nats per row (closed form; rows +- 1.000, 2 rows)
@@ -114,6 +115,7 @@ class Estimate(Stated):
     scope: str = "row"
     warning: str = ""
     row_samples: Tensor | None = None
+    same: Tensor | None = None
 
     @property
     def n_rows(self) -> int:
@@ -130,7 +132,7 @@ class Estimate(Stated):
         """Monte Carlo standard error of the mean; what more samples of z would make smaller."""
         if self.row_mc_error is None:
             return 0.0
-        return float((self._share * self.row_mc_error).square().sum().sqrt())
+        return sqrt(pooled_square(self._share * self.row_mc_error, self.same))
 
     @property
     def row_error(self) -> float:
@@ -157,3 +159,21 @@ class Estimate(Stated):
         if self.weight is None:
             return torch.full_like(self.values, 1.0 / len(self.values))
         return self.weight.to(self.values) / self.weight.to(self.values).sum()
+
+
+def pooled_square(error: Tensor, same: Tensor | None) -> float:
+    """Square of the error of a sum: errors of rows that share their noise add up, those of others their squares do.
+
+    Arguments:
+        error: of each row's part of the sum, `(rows,)`.
+        same: a number that rows of the same noise share, `(rows,)`.
+
+    >>> pooled_square(torch.tensor([3.0, 4.0]), None), pooled_square(torch.tensor([3.0, 4.0]), torch.tensor([1.0, 1.0]))
+    (25.0, 49.0)
+    """
+    if same is None:
+        return float(error.square().sum())
+    names, place = same.unique(return_inverse=True)
+    if len(names) == len(same):
+        return float(error.square().sum())
+    return float(torch.zeros(len(names), dtype=error.dtype).index_add_(0, place, error).square().sum())

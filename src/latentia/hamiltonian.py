@@ -116,6 +116,8 @@ def unbounded(prior: Distribution, what: str, instead: str) -> Any:
         support: Any = prior.support
     except NotImplementedError:
         return None
+    while isinstance(support, constraints.MixtureSameFamilyConstraint):
+        support = support.base_constraint
     if getattr(support, "is_discrete", False):
         raise AbilityError(
             f"{what} moves z along gradients, and this z is discrete ({type(prior).__name__}). Use {instead}."

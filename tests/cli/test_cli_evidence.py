@@ -133,6 +133,8 @@ BAD = {
     "no steps": (["gaps", "RUN", "DATA", "--steps", "0"], "n_steps=0"),
     "few rows": (["calibrate", "RUN", "--rows", "3"], "too few"),
     "plot": (["calibrate", "RUN", "--plot", "x.doc"], ".png"),
+    "a seed below zero": (["score", "RUN", "DATA", "--limit", "12", "--seed", "-5"], "--seed"),
+    "a seed beyond numbers": (["quality", "RUN", "DATA", "--seed", "99999999999999999999999"], "--seed"),
     "no exact": (["score", "RUN", "DATA", "--evidence", "exact"], "exact evidence needs"),
 }  # fmt: skip
 

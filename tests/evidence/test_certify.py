@@ -1,6 +1,7 @@
 """Models with one fault each: the certificate names the claim that it breaks; and right ones, which pass."""
 
 from collections.abc import Callable
+from math import log, pi
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,18 @@ from latentia.conditional import Conditional
 from latentia.distributions import VonMisesFisher
 from latentia.errors import AbilityError, ParameterError
 from latentia.evidence import certify
-from latentia.models import GaussianMixture, LatentVariableModel, Model, ProbabilisticPCA, StandardNormal
-from latentia.networks import MLP
-from latentia.posteriors import Amortized, Exact, Posterior
+from latentia.models import (
+    CategoricalPrior,
+    FiniteLatentModel,
+    GaussianMixture,
+    Generator,
+    LatentVariableModel,
+    Model,
+    ProbabilisticPCA,
+    StandardNormal,
+)
+from latentia.networks import MLP, OneHot
+from latentia.posteriors import Amortized, Exact, Local, Posterior, SemiAmortized
 
 D, K = 4, 2
 
@@ -122,6 +132,30 @@ class ShiftedLogProb(Linear):
         return super().log_prob(x) - 0.5
 
 
+class LostConstant(Linear):
+    """log p(x) without its constant, in a model that knows no posterior of its own."""
+
+    posterior = None  # type: ignore[assignment]
+
+    def log_prob(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        return super().log_prob(x) + 0.5 * D * log(2 * pi)
+
+
+class Raises(Linear):
+    def likelihood(self, z: Tensor) -> Any:
+        raise ParameterError("nothing fits")
+
+
+class WrongSum(FiniteLatentModel):
+    def log_prob(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        return super().log_prob(x) + 0.01
+
+
+def wrong_sum() -> FiniteLatentModel:
+    p = Conditional(OneHot(3, MLP(3, D, (6,), "tanh")), families.Normal((D,), scale="per-feature"), ())
+    return spread(WrongSum(CategoricalPrior(3), p))
+
+
 class Detached(Linear):
     def likelihood(self, z: Tensor) -> Any:
         return Normal(z @ self.loading.T + (self.loading.sum() - self.loading.sum().detach()), self.log_scale.exp())
@@ -202,6 +236,10 @@ FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
     "posterior too narrow, as its ranks see it": (WrongPosterior, "calibration"),
     "log p(x) with another constant": (ShiftedLogProb, "exact posterior"),
     "log p(x) below its own bounds": (ShiftedLogProb, "order of bounds"),
+    "log p(x) without its constant": (LostConstant, "log p(x)"),
+    "log p(x) below what annealing finds": (ShiftedLogProb, "log p(x)"),
+    "log p(x) that is not the sum": (wrong_sum, "log p(x)"),
+    "a likelihood that refuses its own z": (Raises, "joint"),
     "a gradient that vanished or appeared": (Detached, "gradient of the joint"),
     "rows that look at each other": (LooksAtOthers, "rows alone"),
     "a tensor that learns and is no parameter": (Unregistered, "parameters"),
@@ -219,6 +257,49 @@ def test_each_fault_is_caught_by_the_claim_it_breaks(fault: str) -> None:
     found = certify(build(), only=(broken,))
     assert [check.name for check in found.failures] == [broken], str(found)
     assert not certify(build()).passed
+
+
+class Centred(Linear):
+    """A plain tensor that learning would set: it is not saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.centre = torch.full((D,), 3.0)
+
+    def likelihood(self, z: Tensor) -> Any:
+        return Normal(z @ self.loading.T + self.centre.to(z), self.log_scale.exp())
+
+
+def test_a_tensor_that_is_not_saved_is_named_and_nothing_claimed() -> None:
+    check = certify(Centred(), only=("save and load", "joint")).checks
+    found = {each.name: each for each in check}["save and load"]
+    assert found.outcome == "skipped"
+    assert "centre" in found.detail
+    assert "register them as buffers" in found.detail
+    assert certify(Linear(), only=("save and load",)).checks[0].outcome == "passed"
+
+
+def test_posteriors_that_move_rows_by_themselves_are_excused() -> None:
+    def vae() -> tuple[Any, Any]:
+        p = Conditional(MLP(K, D, (6,), "tanh"), families.Normal((D,), scale="per-feature"), (K,))
+        encoder = Conditional(MLP(D, 2 * K, (6,), "tanh"), families.Normal((K,)), (D,), joint=True)
+        return spread(LatentVariableModel(StandardNormal(K), p)), spread(encoder)
+
+    for make in (lambda e: Local(families.Normal((K,)), n_steps=5), lambda e: SemiAmortized(e, n_steps=2)):
+        model, encoder = vae()
+        (check,) = certify(model, make(encoder), only=("gradient of the bound", "joint")).checks[1:]
+        assert check.outcome == "skipped", check
+        assert "moves q for each row" in check.detail
+
+
+def test_the_page_says_how_much_was_proven() -> None:
+    from latentia.evidence.certifying.page import render
+
+    model = Generator(StandardNormal(K), MLP(K, D, (6,)), (D,))
+    page = render([certify(model)])
+    assert "Every claim holds" not in page
+    assert "do not apply here" in page
+    assert certify(model).proven < 5
 
 
 class Overconfident(Posterior):

@@ -109,7 +109,9 @@ def sample(
     run: Run,
     n: Annotated[int, typer.Option("--n", "-n", help="How many rows.")] = 10,
     out: Out = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed; the fit's own without it.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed; the fit's own without it.", min=0, max=2**62)
+    ] = None,
     force: Force = False,
 ) -> int:
     """New rows from p(x), in the user's units."""

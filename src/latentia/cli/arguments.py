@@ -29,4 +29,4 @@ ShardFrom = Annotated[
     ),
 ]
 Nodes = Annotated[int, typer.Option("--nodes", help="Machines; the same command is given on each.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.", min=0, max=2**62)]

@@ -105,7 +105,7 @@ def _score_shards(estimator: Any, shards: Shards, rows: Path | None, force: bool
     from ..estimators.streaming import estimates
     from ..evidence import Totals
 
-    totals = Totals()
+    totals = Totals(options.get("error"))
 
     def pieces() -> Iterator[Any]:
         for part in estimates(estimator, shards, **options):

@@ -10,6 +10,7 @@ from torch.distributions import (
     FisherSnedecor,
     Gamma,
     LowRankMultivariateNormal,
+    MixtureSameFamily,
     NegativeBinomial,
     OneHotCategorical,
     Poisson,
@@ -133,6 +134,15 @@ def _(q: OneHotCategorical, noise: RowNoise, n_samples: int) -> Tensor:
     u = noise.uniform(n_samples, q.batch_shape[1:]).unsqueeze(-1)
     below = (q.probs.to(u.dtype).cumsum(-1)[..., :-1] <= u).sum(-1)
     return one_hot(below, q.event_shape[0]).to(q.probs.dtype)
+
+
+@from_noise.register(MixtureSameFamily)
+def _(q: MixtureSameFamily, noise: RowNoise, n_samples: int) -> Tensor:
+    which = from_noise(q.mixture_distribution, noise, n_samples)  # (samples, batch, ...)
+    every = from_noise(q.component_distribution, noise, n_samples)  # (samples, batch, ..., components, *event)
+    axis = every.ndim - 1 - len(q.event_shape)
+    place = which.reshape(which.shape + (1,) * (1 + len(q.event_shape)))
+    return every.take_along_dim(place, axis).squeeze(axis)
 
 
 @from_noise.register(FlowDistribution)

@@ -47,6 +47,8 @@ def estimates(estimator: Any, shards: Shards, **options: Any) -> Iterator[Estima
             f"evidence={options['evidence']!r} is one number for the data set, and shards come in pieces. Use "
             "evidence='predictive', or take the rows into memory with shards.take(rows).x."
         )
+    if shards.has_weight:
+        _ = shards.total_weight  # refuses a sum of zero
     error = options.pop("error", None)
     for piece in pieces(estimator, shards):
         more = {} if error is None else {"error": error * sqrt(shards.n_rows / len(piece.x))}
@@ -55,7 +57,7 @@ def estimates(estimator: Any, shards: Shards, **options: Any) -> Iterator[Estima
 
 def totals(estimator: Any, shards: Shards, *, each: Callable[[Estimate], None] | None = None, **options: Any) -> Totals:
     """The evidence of all rows; `each` is called with the estimate of each piece, and may write it down."""
-    found = Totals()
+    found = Totals(options.get("error"))
     for part in estimates(estimator, shards, **options):
         found.add(part)
         if each is not None:

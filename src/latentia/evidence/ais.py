@@ -18,7 +18,17 @@ from ..hamiltonian import Path
 from ..posteriors.base import still
 from ..randomness import RowNoise, Stream
 from .annealing import PILOT_CHAINS, Steps, adapted, backward_weight, forward_weight, temperatures
-from .rows import CELLS_AT_ONCE, at_least_one, over_rows, pick, require_density, rows_of, weights_of
+from .rows import (
+    CELLS_AT_ONCE,
+    at_least_one,
+    content,
+    numbers_of_rows,
+    over_rows,
+    pick,
+    require_density,
+    rows_of,
+    weights_of,
+)
 from .running import LogMean, RowNumbers
 from .saying import stated
 
@@ -76,8 +86,8 @@ def annealed(
 
     with _held(model, posterior):
         columns = lambda batch, _: _by_parts(of_rows, batch, n_samples, n_steps)  # noqa: E731
-        numbers = RowNumbers(*over_rows(batches, 4, columns))
-    return stated("lower", f"annealed from the {start}", n_samples, numbers, weights_of(batches))
+        numbers, same = numbers_of_rows(batches, columns)
+    return stated("lower", f"annealed from the {start}", n_samples, numbers, weights_of(batches), same=same)
 
 
 @dataclass(frozen=True)
@@ -156,16 +166,16 @@ def bidirectional(
         route = _Route(model, posterior if start == "q" else None, batch, betas, n_leapfrog, seed)
         low = LogMean(n_samples).over(route.forward(n_samples))
         back = LogMean(n_samples).over(route.backward(n_samples, z[batch.index.to(z.device)]))
-        return [*low, *back]
+        return [*low, *back, content(batch.x)]
 
     with _held(model, posterior):
         columns = lambda batch, _: _by_parts(of_rows, batch, n_samples, n_steps)  # noqa: E731
-        found = over_rows(as_batches(x, batch_size=chunk, dtype=x.dtype), 8, columns)
-    low, back = RowNumbers(*found[:4]), RowNumbers(*found[4:])
+        found = over_rows(as_batches(x, batch_size=chunk, dtype=x.dtype), 9, columns)
+    low, back, same = RowNumbers(*found[:4]), RowNumbers(*found[4:8]), found[8]
     high = back._replace(value=-back.value)
     name = f"annealed from the {start}"
-    lower = stated("lower", name, n_samples, low, None)
-    return Bracket(lower, stated("upper", f"{name}, backward", n_samples, high, None))
+    lower = stated("lower", name, n_samples, low, None, same=same)
+    return Bracket(lower, stated("upper", f"{name}, backward", n_samples, high, None, same=same))
 
 
 def simulated(model: Any, n: int, seed: int) -> tuple[Tensor, Tensor]:

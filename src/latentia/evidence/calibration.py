@@ -13,6 +13,7 @@ from ..errors import AbilityError, ParameterError
 from ..randomness import RowNoise
 from .ais import simulated
 from .rows import CELLS_AT_ONCE, over_rows
+from .shared import refuse_shared
 
 BINS = 20
 DOUBT = 0.001
@@ -118,6 +119,7 @@ def calibrate(
     >>> print(calibrate(ProbabilisticPCA(3, 1), Exact(), n_rows=500))
     No fault of q is seen with 500 rows (p = ...).
     """
+    refuse_shared(model, "calibration")
     if n_rows < 2 * BINS or n_samples < BINS - 1:
         raise ParameterError(
             f"n_rows={n_rows}, n_samples={n_samples} are too few for a test of {BINS} bins. Use at least {2 * BINS} rows and "

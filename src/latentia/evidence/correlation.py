@@ -13,7 +13,7 @@ from ..bounds.evaluate import evaluating
 from ..distributions import draw
 from ..errors import AbilityError, ParameterError
 from ..randomness import Stream, row_noise
-from .rows import pick, rows_of
+from .rows import pick, refuse_no_numbers, rows_of
 
 DENSITIES_AT_ONCE = 2**21
 
@@ -240,7 +240,7 @@ def _rows(model: Any, data: Any, most: int) -> Batch:
         first += len(batch)
     join = lambda name: torch.cat([getattr(part, name) for part in parts])  # noqa: E731
     observed = None if parts[0].observed is None else join("observed")
-    return Batch(join("x"), join("index"), None, observed)
+    return refuse_no_numbers(Batch(join("x"), join("index"), None, observed))
 
 
 def _spaced(n_rows: int, most: int) -> Tensor:

@@ -12,7 +12,7 @@ from ..bounds.evaluate import evaluating
 from ..distributions import kl
 from ..families.columns import moments
 from ..randomness import row_noise
-from .rows import rows_of
+from .rows import refuse_no_numbers, rows_of
 
 ACTIVE = 0.01
 
@@ -52,7 +52,7 @@ def active_units(model: Any, posterior: Any, data: Any, *, chunk: int = 4096) ->
     with evaluating(model, posterior):
         prior = model.prior()
         for batch in batches.in_order():
-            q = posterior(batch, model)
+            q = posterior(refuse_no_numbers(batch), model)
             with row_noise(batch.x, 0):
                 means.append(moments(q)[0].double().cpu())
             divergence = _by_unit(q, prior)

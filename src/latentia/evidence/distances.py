@@ -9,6 +9,7 @@ from torch import Tensor
 from ..errors import DataError, ParameterError
 
 FEWEST = 8  # rows of each set that a kernel distance needs
+LARGEST = 1e45  # of a feature: its sixth power, times the features, is still a number
 BLOCK = 1000  # rows of each set in one block of the kernel distance
 
 
@@ -131,4 +132,9 @@ def _table(x: object, name: str) -> Tensor:
     if not bool(torch.isfinite(table).all()):
         bad = int((~torch.isfinite(table)).any(1).sum())
         raise DataError(f"{bad} of {len(table)} rows of {name} are not finite. Leave them out, or mend the extractor.")
+    if float(table.abs().max()) > LARGEST:
+        raise DataError(
+            f"Features of up to {float(table.abs().max()):.1g} came as {name}; their products leave the range of float64. Divide "
+            "both sets by one number, or use standardised features."
+        )
     return table

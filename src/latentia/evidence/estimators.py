@@ -20,7 +20,16 @@ from ..estimate import Estimate
 from ..posteriors import Defensive, Refined
 from ..randomness import RowNoise, drawing
 from .ais import annealed
-from .rows import at_least_one, at_once, draws_at_once, over_rows, require_density, rows_of, weights_of
+from .rows import (
+    at_least_one,
+    at_once,
+    draws_at_once,
+    numbers_of_rows,
+    over_rows,
+    require_density,
+    rows_of,
+    weights_of,
+)
 from .running import LogMean, Mean, RowNumbers, exact_numbers
 from .saying import stated
 from .shared import elbo_of_all, exact_of_all, predictive, refuse_shared
@@ -93,9 +102,9 @@ def elbo(
     batches = rows_of(model, data, weight, chunk)
     with evaluating(model, posterior):
         columns = lambda batch, _: elbo_numbers(model, posterior, batch, n_samples, seed, kl)  # noqa: E731
-        numbers = RowNumbers(*over_rows(batches, 4, columns))
+        numbers, same = numbers_of_rows(batches, columns)
     drawn = bool((numbers.error != 0).any())
-    return stated("lower", "elbo", n_samples if drawn else 0, numbers, weights_of(batches))
+    return stated("lower", "elbo", n_samples if drawn else 0, numbers, weights_of(batches), same=same)
 
 
 def importance(
@@ -138,7 +147,7 @@ def importance(
     True
     """
     require_density(model)
-    refuse_shared(model, "importance")
+    refuse_shared(model, "evidence='importance'")
     at_least_one(n_samples)
     q = proposed(posterior, proposal, seed)
     batches, name = (
@@ -150,8 +159,8 @@ def importance(
             draws = lambda batch, k, stage: importance_numbers(model, q, batch, k, stage)  # noqa: E731
             return spend(batches, draws, name, error, n_samples, seed)
         columns = lambda batch, _: importance_numbers(model, q, batch, n_samples, seed)  # noqa: E731
-        numbers = RowNumbers(*over_rows(batches, 4, columns))
-    return stated("lower", name, n_samples, numbers, weights_of(batches))
+        numbers, same = numbers_of_rows(batches, columns)
+    return stated("lower", name, n_samples, numbers, weights_of(batches), same=same)
 
 
 def proposed(posterior: Any, proposal: str, seed: int) -> Any:
@@ -174,7 +183,7 @@ def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any)
         )
     choose("evidence", method, METHODS)
     if method == "annealed":
-        refuse_shared(model, method)
+        refuse_shared(model, f"evidence={method!r}")
     if method in ("exact", "predictive"):
         options = {key: value for key, value in options.items() if key not in ("n_samples", "seed")}
     known: dict[str, tuple[Callable[..., Estimate], tuple[str, ...]]] = {

@@ -16,7 +16,7 @@ from ..errors import ParameterError, choose
 from ..estimate import Estimate
 from ..posteriors import Posterior, Refined, RefinedFlow
 from .estimators import elbo_numbers, importance_numbers
-from .rows import at_least_one, over_rows, require_density, rows_of, weights_of
+from .rows import at_least_one, content, over_rows, require_density, rows_of, weights_of
 from .running import RowNumbers, exact_numbers, pooled_error
 from .saying import stated
 
@@ -166,15 +166,19 @@ def gaps(
         bounds = [
             elbo_numbers(model, _Fixed(q), batch, n_samples, seed + 3 + i) for i, q in enumerate((first, local, rich))
         ]
-        return [column for found in (_log_prob(model, rich, batch, n_samples, seed), *bounds) for column in found]
+        every = (_log_prob(model, rich, batch, n_samples, seed), *bounds)
+        return [*(column for found in every for column in found), content(batch.x)]
 
     with evaluating(model, posterior):
-        found = over_rows(batches, 16, columns)
+        found = over_rows(batches, 17, columns)
     numbers, weights = [RowNumbers(*found[i : i + 4]) for i in range(0, 16, 4)], weights_of(batches)
+    told = {"same": found[16]}
     how = ("exact", "exact", 0) if exact else ("lower", "importance, local", n_samples)
-    log_prob = stated(*how, numbers[0], weights)
+    log_prob = stated(*how, numbers[0], weights, **told)
     names = ("elbo", "elbo, local", LOCAL + RICHER[richer])
-    return Gaps(log_prob, *(stated("lower", name, n_samples, n, weights) for name, n in zip(names, numbers[1:])))
+    return Gaps(
+        log_prob, *(stated("lower", name, n_samples, n, weights, **told) for name, n in zip(names, numbers[1:]))
+    )
 
 
 class _Fixed(Posterior):
@@ -208,4 +212,6 @@ def difference(a: Estimate, b: Estimate) -> Difference:
     mean, n = float((share * gap).sum()), len(gap)
     squares = float((share * (gap - mean).square()).sum()) * float(share.square().sum())
     errors = [torch.zeros_like(gap) if e.row_mc_error is None else e.row_mc_error for e in (a, b)]
-    return Difference(mean, pooled_error(torch.hypot(*errors), a.weight), sqrt(squares * n / (n - 1)) if n > 1 else nan)
+    return Difference(
+        mean, pooled_error(torch.hypot(*errors), a.weight, a.same), sqrt(squares * n / (n - 1)) if n > 1 else nan
+    )

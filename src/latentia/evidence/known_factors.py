@@ -226,7 +226,13 @@ def factor_vae_score(
         raise ParameterError("Two votes, two rows for each, two rows for the scale and one factor at least are needed.")
     rng = np.random.default_rng(seed)
     draw = lambda n: np.stack([rng.integers(0, size, n) for size in sizes], 1)  # noqa: E731
+    if min(sizes) < 2:
+        raise ParameterError(f"sizes={tuple(sizes)}: a factor of one value cannot vary. Leave it out.")
     scale = np.asarray(encode(render(draw(n_scale))), dtype=float).var(0)
+    if not np.isfinite(scale).all():
+        raise DataError(
+            f"{int((~np.isfinite(scale)).sum())} of {len(scale)} units are no finite numbers. Mend the encoder."
+        )
     busy = np.sqrt(scale) > IDLE * np.sqrt(scale.max(initial=0.0))
     if not busy.any():
         return 0.0

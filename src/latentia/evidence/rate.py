@@ -16,8 +16,10 @@ from ..distributions import draw
 from ..errors import ParameterError
 from ..randomness import row_noise
 from .rows import at_least_one, over_rows, require_density, rows_of, weights_of
+from .shared import refuse_shared
 
 POOR_ESS = 0.1
+LOST = "the model gives them no mass at any draw, or their cells are no numbers"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def rate_distortion(
     True
     """
     require_density(model)
+    refuse_shared(model, "a rate")
     at_least_one(n_samples)
     batches = rows_of(model, data, weight, chunk)
     bound = Elbo(n_samples)
@@ -125,6 +128,7 @@ def rate_distortion_curve(
     True
     """
     require_density(model)
+    refuse_shared(model, "a rate")
     if n_samples < 2:
         raise ParameterError(f"n_samples={n_samples} is too small. One draw of the prior and one of q are needed.")
     if not kl_weights or any(not b > 0 for b in kl_weights):
@@ -168,6 +172,7 @@ def _tempered(log_base: Tensor, log_lik: Tensor, beta: float) -> tuple[Tensor, T
     log_norm = torch.logsumexp(log_weight, 0)
     share = torch.exp(log_weight - log_norm)
     mean = torch.where(share > 0, share * log_lik, torch.zeros_like(share)).sum(0)
+    mean = mean.masked_fill(log_norm == -torch.inf, -torch.inf)  # no draw has mass
     return beta * mean - log_norm, -mean, 1 / (share.square().sum(0) * len(share))
 
 
@@ -187,7 +192,9 @@ def _point(
     share = share / share.sum()
     means = [float((share * t).sum()) for t in (rate, distortion)]
     errors = [_error(t, share, m) for t, m in zip((rate, distortion), means)]
-    return RatePoint(*means, *errors, kl_weight=b, warning=text)
+    lost = int((~torch.isfinite(rate + distortion)).sum())
+    words = [f"Warning: {lost} of {len(rate)} rows have no finite rate or distortion: {LOST}." if lost else "", text]
+    return RatePoint(*means, *errors, kl_weight=b, warning="\n".join(filter(None, words)))
 
 
 def _error(values: Tensor, share: Tensor, mean: float) -> float:

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from ..batch import Batch, Batches, as_batches
-from ..errors import AbilityError, ParameterError
+from ..data.checks import check_weight
+from ..errors import AbilityError, DataError, ParameterError
 from ..processes import current, part_of
+from ..randomness import row_keys
+from .running import RowNumbers
 
 CELLS_AT_ONCE = 2**20  # cells of x for all samples of a chunk: 4 MB in float32, which stay in the cache and in the heap
 HEAP = 31 * 2**20  # bytes; glibc never hands out more than 32 MB from its heap
@@ -23,14 +26,32 @@ def rows_of(model: Any, data: Any, weight: Tensor | None, chunk: int) -> Batches
     keep_heap()
     like = next(model.parameters(), None)
     dtype = torch.float64 if like is None else like.dtype
+    if weight is not None and (isinstance(data, Batches) or hasattr(data, "batches")):
+        raise ParameterError(
+            f"weight= came beside {type(data).__name__}, which bring their own weights. Leave it out, and give the weights where "
+            "these are made."
+        )
     if isinstance(data, Batches):
         return data
     if hasattr(data, "batches"):
         return as_batches(data, batch_size=chunk, dtype=dtype, device="cpu" if like is None else like.device)
     tensor = torch.as_tensor(data)
     device = tensor.device if like is None else like.device
+    if weight is not None:
+        weight = torch.from_numpy(check_weight(torch.as_tensor(weight).detach().cpu().numpy(), len(tensor))).to(device)
     rows_at_once = max(1, min(chunk, CELLS_AT_ONCE // max(1, tensor[:1].numel())))
     return as_batches(tensor.to(device), batch_size=rows_at_once, dtype=dtype, weight=weight)
+
+
+def numbers_of_rows(batches: Batches, columns: Columns) -> tuple[RowNumbers, Tensor]:
+    """`over_rows` of what draws with a row's own noise; and a number that rows of the same content, and so noise, share."""
+    found = over_rows(batches, 5, lambda batch, first: [*columns(batch, first), content(batch.x)])
+    return RowNumbers(*found[:4]), found[4]
+
+
+def content(x: Tensor) -> Tensor:
+    """A whole number for each row from what is in it, `(batch,)`, exact in float64."""
+    return torch.bitwise_right_shift(row_keys(x, 0), 11).double()
 
 
 def keep_heap() -> None:
@@ -82,6 +103,21 @@ def weights_of(batches: Batches) -> Tensor | None:
     """Row weights in float64 on the CPU, `(rows,)`, or None."""
     weight = batches.weights()
     return None if weight is None else weight.double().cpu()
+
+
+def refuse_no_numbers(batch: Batch) -> Batch:
+    """The batch; raises `DataError` where a cell that is not marked as missing is no finite number."""
+    bad = ~torch.isfinite(batch.x)
+    if batch.observed is not None:
+        bad &= batch.observed.bool()
+    rows = bad.flatten(1).any(1) if len(bad) else bad
+    if bool(rows.any()):
+        first = int(batch.index[rows][0])
+        raise DataError(
+            f"Row {first} holds what is no finite number ({int(rows.sum())} such rows came). Leave them out, or fill in what is "
+            "missing."
+        )
+    return batch
 
 
 def require_density(model: Any) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
+from ..estimate import pooled_square
 from .tail import Tail
 
 TOGETHER = 2**16  # log-weights that are added up at once: 512 KB, so that many small chunks cost as much as a large one
@@ -148,7 +149,7 @@ def exact_numbers(value: Tensor) -> RowNumbers:
     return RowNumbers(value, torch.zeros_like(value), none, none)
 
 
-def pooled_error(error: Tensor, weight: Tensor | None) -> float:
-    """Monte Carlo error of the weighted mean of rows with these errors."""
+def pooled_error(error: Tensor, weight: Tensor | None, same: Tensor | None = None) -> float:
+    """Monte Carlo error of the weighted mean of rows with these errors; `same` as of `Estimate`."""
     share = torch.ones_like(error) if weight is None else weight.to(error)
-    return sqrt(float((share * error).square().sum())) / float(share.sum())
+    return sqrt(pooled_square(share * error, same)) / float(share.sum())

@@ -10,6 +10,7 @@ from .tail import HEAVY
 CURE = "Use more samples, or fit a better q."
 ANNEALED_CURE = "Use more temperatures, or more chains."
 POOR_ESS = 0.1  # of the samples; and
+FAR = 100  # times the samples: nobody waits for them
 FEW = 5  # effective samples know nothing of their own spread
 
 
@@ -21,11 +22,12 @@ def stated(
     weight: Tensor | None,
     row_samples: Tensor | None = None,
     warning: str = "",
+    same: Tensor | None = None,
 ) -> Estimate:
     """The `Estimate` of these numbers.
 
     Arguments:
-        kind, method, n_samples, weight, row_samples: as of `Estimate`.
+        kind, method, n_samples, weight, row_samples, same: as of `Estimate`.
         numbers: of the rows.
         warning: what else is to be said.
     """
@@ -48,6 +50,7 @@ def stated(
         weight,
         warning="\n".join(filter(None, words)),
         row_samples=row_samples,
+        same=same if drawn else None,
     )
 
 
@@ -94,3 +97,17 @@ def warning_of_values(n_lost: int, n_nan: int, n_rows: int, single: bool) -> str
     if single:
         found.append("a single sample says nothing about its own Monte Carlo error: take more")
     return f"Warning: {'; '.join(found)}." if found else ""
+
+
+def warning_of_missed(error: float, reached: float, n_samples: int) -> str:
+    """What to say where so many samples per row did not come to the error that was wanted."""
+    if not reached < float("inf"):
+        return "Warning: the wanted error cannot be reached, for some rows have no mass at any sample."
+    needed = n_samples * (reached / error) ** 2
+    cure = (
+        f"Allow about {needed:,.0f}, or use a better proposal" if needed < FAR * n_samples else "Use a better proposal"
+    )
+    return (
+        f"Warning: {n_samples} samples per row were not enough for an error of {error:g} nats; it is {reached:.2g}. "
+        f"{cure} (refined, or annealed evidence)."
+    )

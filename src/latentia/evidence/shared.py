@@ -16,11 +16,16 @@ MAX_ASSIGNMENTS = 2**22  # of components to rows, all of which are summed: some 
 AT_ONCE = 2**20  # numbers of one chunk of assignments
 
 
-def refuse_shared(model: Any, evidence: str) -> None:
-    """Raise `AbilityError` where rows share latents, so that they have no evidence of their own."""
+def refuse_shared(model: Any, what: str) -> None:
+    """Raise `AbilityError` where rows share latents, so that they have no evidence of their own.
+
+    Arguments:
+        model: p.
+        what: is asked of the rows, for the sentence.
+    """
     if has_globals(model):
         raise AbilityError(
-            f"evidence={evidence!r} is of rows that are independent; all rows of {type(model).__name__} share latents. Use "
+            f"{what} is of rows that are independent; all rows of {type(model).__name__} share latents. Use "
             "evidence='predictive' for rows, 'elbo' or 'exact' for the data set."
         )
 

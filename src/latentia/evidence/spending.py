@@ -9,14 +9,13 @@ from ..batch import Batch, Batches
 from ..errors import ParameterError
 from ..estimate import Estimate
 from .allotment import FEW, LEAST, allotted
-from .rows import over_rows, pick, weights_of
+from .rows import numbers_of_rows, pick, weights_of
 from .running import RowNumbers, pooled_error
-from .saying import stated
+from .saying import stated, warning_of_missed
 from .tail import index_error
 
 PILOT = 50  # samples per row: enough for a tail index
 DEEP = 12  # a pilot of a row has at least half this part of what the row is to get, or it is drawn anew with this part
-FAR = 100  # times the samples: nobody waits for them
 GROWTH = 1.5  # of the samples of a round that missed, at least
 SPARE = 0.95  # of the wanted error is aimed at, for the pilot's own error
 
@@ -57,9 +56,9 @@ def spend(batches: Batches, draws: Draws, method: str, error: float, n_samples: 
         spread = _heavy(numbers, size) if spent else _spread(numbers, size)
         size = allotted(spread, share, goal, rounds.left, int(GROWTH * spent))
         numbers = rounds.draw(size)
-        spent, reached = int(size.sum()), pooled_error(numbers.error, weight)
-    missed = "" if reached <= error else _missed(error, reached, n_samples)
-    return stated("lower", method, int(size.max()), numbers, weight, size, missed)
+        spent, reached = int(size.sum()), pooled_error(numbers.error, weight, rounds.same)
+    missed = "" if reached <= error else warning_of_missed(error, reached, n_samples)
+    return stated("lower", method, int(size.max()), numbers, weight, size, missed, rounds.same)
 
 
 class _Rounds:
@@ -67,6 +66,7 @@ class _Rounds:
 
     def __init__(self, batches: Batches, draws: Draws, left: int, seed: int) -> None:
         self.batches, self.draws, self.left, self.seed, self.stage = batches, draws, left, seed, 0
+        self.same = torch.zeros(0)  # of the rows, as of `Estimate`
 
     def draw(self, size: Tensor) -> RowNumbers:
         """Fresh numbers of every row, from its own number of samples; zeros of a row without any."""
@@ -82,7 +82,8 @@ class _Rounds:
             return list(out)
 
         self.stage, self.left = self.stage + 1, self.left - int(size.sum())
-        return RowNumbers(*over_rows(self.batches, 4, columns))
+        numbers, self.same = numbers_of_rows(self.batches, columns)
+        return numbers
 
     def pilot(self, share: Tensor, goal: float) -> tuple[RowNumbers, Tensor]:
         """Numbers from few samples of easy rows and more of hard ones, and how many."""
@@ -112,16 +113,3 @@ def _heavy(numbers: RowNumbers, size: Tensor) -> Tensor:
     tail = numbers.tail.nan_to_num(0.0)
     certain = (tail - 2 * index_error(tail, size) - 0.5).clamp(0, 0.5)
     return _spread(numbers, size) * torch.where(numbers.ess > FEW, size**certain, 1.0)
-
-
-def _missed(error: float, reached: float, n_samples: int) -> str:
-    if not reached < float("inf"):
-        return "Warning: the wanted error cannot be reached, for some rows have no mass at any sample."
-    needed = n_samples * (reached / error) ** 2
-    cure = (
-        f"Allow about {needed:,.0f}, or use a better proposal" if needed < FAR * n_samples else "Use a better proposal"
-    )
-    return (
-        f"Warning: {n_samples} samples per row were not enough for an error of {error:g} nats; it is {reached:.2g}. "
-        f"{cure} (refined, or annealed evidence)."
-    )

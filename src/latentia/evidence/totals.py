@@ -7,13 +7,16 @@ import torch
 from torch import Tensor
 
 from ..estimate import Estimate, Stated
-from .saying import is_thin, warning_of, warning_of_values
+from .saying import is_thin, warning_of, warning_of_missed, warning_of_values
 from .tail import HEAVY
 
 
 @final
 class Totals(Stated):
     """What an `Estimate` of all rows would say, from the estimates of blocks of them, by `add`.
+
+    Arguments:
+        wanted: the Monte Carlo error of the mean that was asked for, nats; what misses it warns.
 
     Means and squares about them are merged pairwise, in float64. The median effective sample size is rounded to a whole
     number.
@@ -25,13 +28,15 @@ class Totals(Stated):
     (True, True)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: float | None = None) -> None:
+        self.wanted = wanted
         self.kind, self.method, self.scope, self.n_samples = "exact", "", "row", 0
         self._rows, self._weight, self._weight_squares = 0, 0.0, 0.0
         self._mean = self._spread = self._noise = 0.0
         self._sizes: Tensor | None = None  # how many rows have which effective sample size
         self._thin = self._heavy = self._lost = self._no_number = 0
         self._tail: float | None = None
+        self._alike = Alike()
 
     def add(self, part: Estimate) -> None:
         """Take in the estimate of some rows; all parts must come from one method."""
@@ -42,7 +47,10 @@ class Totals(Stated):
         self._rows += len(values)
         self._weight_squares += float(weight.square().sum())
         if part.row_mc_error is not None:
-            self._noise += float((weight * part.row_mc_error).square().sum())
+            error = weight * part.row_mc_error
+            self._noise += float(error.square().sum())
+            if part.same is not None:
+                self._alike.add(part.same, error)
         self._merge(values, weight)
         self._look_at_weights(part)
 
@@ -81,7 +89,7 @@ class Totals(Stated):
 
     @property
     def mc_error(self) -> float:
-        return sqrt(self._noise) / self._weight if self._weight else nan
+        return sqrt(self._noise + self._alike.excess) / self._weight if self._weight else nan
 
     @property
     def row_error(self) -> float:
@@ -101,6 +109,8 @@ class Totals(Stated):
         words = [warning_of_values(self._lost, self._no_number, self._rows, single)]
         if (self._thin or self._heavy) and not single:
             words.insert(0, warning_of(self._thin, self._heavy, self._rows, self.n_samples, self._median, self.method))
+        missed = self.wanted is not None and not self.mc_error <= self.wanted
+        words.append(warning_of_missed(self.wanted or 0.0, self.mc_error, self.n_samples) if missed else "")
         return "\n".join(filter(None, words))
 
     @property
@@ -111,3 +121,42 @@ class Totals(Stated):
     def _weights_facts(self) -> dict[str, float]:
         facts = {} if self._sizes is None else {"ess_median": self._median}
         return facts if self._tail is None else {**facts, "pareto_k_max": self._tail}
+
+
+@final
+class Alike:
+    """How much more a sum errs than its rows would if all had noise of their own: by what rows of the same content share.
+
+    excess = sum over groups of ((sum of errors)^2 - sum of errors^2). Of more than `most` different rows a random half, a
+    quarter, ... is kept, which stands for all.
+
+    >>> alike = Alike()
+    >>> for errors in ([3.0], [4.0]): alike.add(torch.tensor([1.0]), torch.tensor(errors))
+    >>> alike.excess
+    24.0
+    """
+
+    def __init__(self, most: int = 2**16) -> None:
+        self.most, self.halvings = most, 0
+        self.names = torch.zeros(0, dtype=torch.float64)
+        self.sums = torch.zeros(2, 0, dtype=torch.float64)  # of errors, of their squares
+
+    def add(self, same: Tensor, error: Tensor) -> None:
+        """Take in some rows: their numbers as of `Estimate`, the errors of their parts of the sum."""
+        error = torch.where(
+            torch.isfinite(error), error, 0.0
+        ).double()  # one that is not is not finite in the sum either
+        self._merge(torch.cat([self.names, same]), torch.cat([self.sums, torch.stack([error, error.square()])], 1))
+        while len(self.names) > self.most:
+            self.halvings += 1
+            self._merge(self.names, self.sums)
+
+    def _merge(self, names: Tensor, sums: Tensor) -> None:
+        kept = torch.remainder(names.long(), 1 << self.halvings) == 0  # the numbers are hashes
+        self.names, place = names[kept].unique(return_inverse=True)
+        self.sums = torch.zeros(2, len(self.names), dtype=torch.float64).index_add_(1, place, sums[:, kept])
+
+    @property
+    def excess(self) -> float:
+        """What the square of the sum's error has to be raised by."""
+        return float((self.sums[0].square() - self.sums[1]).clamp_min(0).sum()) * 2**self.halvings

@@ -164,7 +164,9 @@ class GradientStep:
         state.restore()
         terms, loss = self._eager(batch, tensors)
         wanted = [loss, terms.value, *terms.parts.values(), *(p.grad for p in moving)]
-        if program is None or not (self.execution == "compiled" or (same(seen, wanted) and _all_laid_out(seen, moving))):
+        if program is None or not (
+            self.execution == "compiled" or (same(seen, wanted) and _all_laid_out(seen, moving))
+        ):
             self.execution = "eager"
             return terms, loss
         self._module, self._shape, self._moving = program, _shape(batch), moving

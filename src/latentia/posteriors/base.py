@@ -14,6 +14,8 @@ from ..batch import Batch
 class Posterior(nn.Module, ABC):
     """q(z|x), called as `posterior(batch, model)`; the model is passed, never stored."""
 
+    moves_rows: bool = False  # whether it moves q for each row by itself, and then hands no gradient back in evaluation
+
     @abstractmethod
     def forward(self, batch: Batch, model: Any) -> Distribution:
         """q(z|x) of batch shape `(batch,)` and the model's latent event shape."""

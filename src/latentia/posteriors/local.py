@@ -49,6 +49,8 @@ class Local(Posterior):
     True
     """
 
+    moves_rows = True
+
     def __init__(
         self,
         family: Family,

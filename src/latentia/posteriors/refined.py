@@ -44,6 +44,8 @@ class Refined(Posterior):
     torch.Size([5, 2])
     """
 
+    moves_rows = True
+
     def __init__(
         self,
         start: Posterior,

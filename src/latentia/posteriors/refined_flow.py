@@ -42,6 +42,8 @@ class RefinedFlow(Posterior):
     torch.Size([5])
     """
 
+    moves_rows = True
+
     def __init__(
         self,
         start: Posterior,

@@ -43,6 +43,8 @@ class SemiAmortized(Posterior):
     torch.Size([5, 2])
     """
 
+    moves_rows = True
+
     def __init__(
         self,
         encoder: Conditional,

@@ -12,7 +12,8 @@ ROWS, SAMPLES, EPOCHS = 100_000, 2500, 20
 RING = np.array([[cos(k * pi / 4), sin(k * pi / 4)] for k in range(8)])
 GRID = np.array([[x, y] for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)], dtype=float)
 SETS = {"ring of 8": (RING, 0.01), "grid of 25": (GRID, 0.05)}
-PUBLISHED = {"ring of 8": (7.9, "PacGAN-2 7.9", "95.6"), "grid of 25": (24.5, "PacGAN-4 24.8", "93.6")}
+PUBLISHED = {"ring of 8": ("PacGAN-2 7.9", "95.6"), "grid of 25": ("PacGAN-4 24.8", "93.6")}
+LINES = {"ring of 8": (7.9, 0.95), "grid of 25": (24.8, 0.93)}  # modes, share of samples of high quality
 
 
 def gan_modes(budget: Budget) -> Found:
@@ -23,11 +24,11 @@ def gan_modes(budget: Budget) -> Found:
         x = rows(centres, sd, budget.seed)
         model, epochs = learnt(build, x, 0.45 * budget.seconds, most=EPOCHS)
         found, good = modes(model.sample(SAMPLES, budget.seed), centres, sd)
-        least, published, quality = PUBLISHED[name]
+        (published, quality), (least, best) = PUBLISHED[name], LINES[name]
         fair = epochs == EPOCHS
         numbers.append(Number(f"modes, {name}", published, found, None, found >= least if fair else None))
         numbers.append(
-            Number(f"samples of high quality, %, {name}", quality, 100 * good, None, good >= 0.9 if fair else None)
+            Number(f"samples of high quality, %, {name}", quality, 100 * good, None, good >= best if fair else None)
         )
         done.append(f"{epochs} epochs on the {name}")
     return Found(

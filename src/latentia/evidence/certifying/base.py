@@ -13,7 +13,7 @@ from torch.distributions import Categorical, Distribution
 from ...abilities import HasPosterior
 from ...batch import Batch
 from ...bounds.evaluate import evaluating
-from ...errors import AbilityError, DataError, ParameterError
+from ...errors import AbilityError
 from ...randomness import Stream
 
 PASSED, FAILED, NOTED, SKIPPED = "passed", "failed", "noted", "skipped"
@@ -69,6 +69,11 @@ class Certificate:
     def passed(self) -> bool:
         """Whether no check failed."""
         return not self.failures
+
+    @property
+    def proven(self) -> int:
+        """How many claims were put to the proof and hold."""
+        return sum(check.outcome == PASSED for check in self.checks)
 
     @property
     def failures(self) -> tuple[Check, ...]:
@@ -170,7 +175,7 @@ def prove(name: str, subject: Subject) -> Check:
         return Check(name, text, FAILED, str(refuted))
     except Unproven as unproven:
         return Check(name, text, SKIPPED, str(unproven))
-    except (AbilityError, ParameterError, DataError) as refusal:
+    except AbilityError as refusal:
         return Check(name, text, SKIPPED, f"Refused: {refusal}")
     except Exception as error:
         return Check(name, text, FAILED, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")

@@ -11,7 +11,6 @@ from ...bounds import Elbo
 from ...bounds.base import enumerable
 from ...distributions import draw
 from ...families import row_of_distribution
-from ...posteriors import Refined
 from ...randomness import row_noise
 from .base import Noted, Refuted, Subject, Unproven, claim, is_finite, knows_posterior, require_close, worst
 from .masses import masses
@@ -140,8 +139,8 @@ def joint_gradient(s: Subject) -> str:
 def bound_gradient(s: Subject) -> str:
     s.density()
     q = s.q()
-    if isinstance(s.posterior, Refined):
-        raise Unproven("A refined posterior hands no gradient back, and says so.")
+    if any(getattr(part, "moves_rows", False) for part in s.posterior.modules()):
+        raise Unproven(f"{type(s.posterior).__name__} moves q for each row by itself, and hands no gradient back.")
     row = row_of_distribution(q)
     if row is not None and "straight-through" in row.gradients:
         raise Unproven("A straight-through gradient is not the bound's, and says so.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..._version import __version__
 from ...storage import write_json, write_text
-from .base import Certificate
+from .base import NOTED, PASSED, SKIPPED, Certificate
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -57,6 +57,15 @@ def summary(certificates: Sequence[Certificate]) -> dict[str, object]:
     }
 
 
+def _what_holds(certificates: Sequence[Certificate]) -> str:
+    """Of certificates in which nothing failed."""
+    every = [check.outcome for c in certificates for check in c.checks]
+    counts = {word: every.count(word) for word in (PASSED, NOTED, SKIPPED)}
+    words = f"Every claim that could be put to the proof holds: {counts[PASSED]}"
+    words += f"; {counts[NOTED]} measured, nothing claimed" if counts[NOTED] else ""
+    return words + (f"; {counts[SKIPPED]} do not apply here, or could not be decided." if counts[SKIPPED] else ".")
+
+
 def render(certificates: Sequence[Certificate]) -> str:
     """The page; names are escaped."""
     from jinja2 import Environment
@@ -66,7 +75,7 @@ def render(certificates: Sequence[Certificate]) -> str:
     title = f"Certificate: {certificates[0].subject}" if len(certificates) == 1 else "Certificates"
     lead = (
         f"{len(certificates)} model{'' if len(certificates) == 1 else 's'}, {n_checks} checks. "
-        + (f"Failed: {', '.join(failed)}." if failed else "Every claim holds.")
+        + (f"Failed: {', '.join(failed)}." if failed else _what_holds(certificates))
         + " Each claim was put to the proof in float64, on rows simulated from the model itself."
     )
     foot = (

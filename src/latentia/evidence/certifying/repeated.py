@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...fitted import Fit
 from ...randomness import Stream
 from ..estimators import elbo, importance
-from .base import Refuted, Subject, claim, is_finite, require_close
+from .base import Refuted, Subject, Unproven, claim, is_finite, require_close
 
 SAME = 1e-9
 
@@ -78,7 +78,26 @@ def save_and_load(s: Subject) -> str:
         raise Refuted(
             f"Loaded numbers differ by up to {float((found - wanted).abs().nan_to_num(torch.inf).max()):.2g}."
         )
+    beside = [name for module in filter(None, (model, posterior)) for name in _spoil_unsaved(module)]
+    if beside and not torch.equal(_numbers(s, s.x, model, posterior), wanted):
+        raise Unproven(
+            f"The numbers also depend on {', '.join(beside)}, tensors that are not in the state_dict and are not saved. If they "
+            "were learnt from data, register them as buffers; if the constructor makes them, all is well."
+        )
     return f"equal bits, {sum(t.numel() for t in s.model.state_dict().values())} numbers of the model"
+
+
+@torch.no_grad()
+def _spoil_unsaved(module: nn.Module) -> list[str]:
+    """Change the tensors that a module computes with and does not save; their names."""
+    saved = {id(tensor) for tensor in module.state_dict(keep_vars=True).values()}
+    names = []
+    for prefix, part in module.named_modules():
+        for name, value in [*vars(part).items(), *part._buffers.items()]:
+            if isinstance(value, Tensor) and value.is_floating_point() and id(value) not in saved:
+                setattr(part, name, value * 1.5 + 1)
+                names.append(f"{prefix}.{name}".lstrip("."))
+    return names
 
 
 @torch.no_grad()

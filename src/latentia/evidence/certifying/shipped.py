@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ...conditional import Conditional
-from ...families import TABLE, Family, Normal, family
+from ...families import TABLE, Bernoulli, Family, Normal, Pixels, Tokens, family
 from ...models import (
     CategoricalPrior,
     FactorAnalysis,
@@ -20,8 +20,8 @@ from ...models import (
     StandardNormal,
     VampPrior,
 )
-from ...networks import MLP, OneHot
-from ...posteriors import Amortized, Borrowed, Refined
+from ...networks import MLP, GatedPixelCNN, LSTMDecoder, LSTMEncoder, OneHot
+from ...posteriors import Amortized, Borrowed, Local, Refined
 from ...randomness import Stream
 from ...scaling import Scaling
 
@@ -30,13 +30,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "categorical": {"n_categories": 4},
     "discretised-logistic-mixture": {"n_components": 2, "low": 0, "high": 15},
 }
+POSTERIORS: dict[str, dict[str, Any]] = {
+    "full-normal": {},
+    "laplace": {},
+    "student-t": {"df": 5.0},
+}  # beside the normal
 FLOWS = ("autoregressive-flow", "coupling-flow", "spline-flow")  # an extra, and networks that start at the identity
 
 Pair = tuple[nn.Module, nn.Module | None]
 
 
 def shipped(seed: int = 0) -> Iterator[tuple[str, nn.Module, nn.Module | None]]:
-    """(name, model, posterior) of everything that ships; the posterior is None where the model knows its own.
+    """(name, model, posterior) of everything that ships and has a density; the posterior is None where the model knows its own.
 
     >>> next(shipped())[0]
     'probabilistic PCA'
@@ -68,6 +73,12 @@ def _makers() -> dict[str, Callable[[], Pair]]:
     for name, prior in {"mixture of normals": lambda: NormalMixture(K, 3), "Laplace": lambda: _laplace()}.items():
         out[f"VAE, {name} prior"] = lambda prior=prior: _vae(Normal((D,)), prior=prior())
     out["VAE, VampPrior"] = _vamp
+    for name, options in POSTERIORS.items():
+        out[f"VAE, {name} posterior"] = lambda name=name, options=options: _other_q(name, options)
+    out["VAE, bits"] = lambda: _other_q("bernoulli", {}, FamilyPrior(family("bernoulli", (K,))))
+    out["VAE, a q for each row"] = lambda: _own_q()
+    out["sentences, LSTM"] = _sentences
+    out["pictures, PixelCNN"] = _pictures
     return out
 
 
@@ -93,6 +104,34 @@ class _Squash(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.atan(x)
+
+
+def _other_q(name: str, options: dict[str, Any], prior: nn.Module | None = None) -> Pair:
+    """A VAE whose q(z|x) is of another family."""
+    model, _ = _vae(Normal((D,)), prior=prior)
+    q = family(name, (K,), **options)
+    encoder = nn.Sequential(_Squash(), MLP(D, q.n_outputs, (6,), "tanh"))
+    return model, Amortized(Conditional(encoder, q, (D,), joint=True))
+
+
+def _own_q() -> Pair:
+    model, _ = _vae(Normal((D,)))
+    return model, Local(Normal((K,)), n_steps=20)
+
+
+def _sentences() -> Pair:
+    words, width = 7, 5
+    likelihood = Conditional(nn.Identity(), Tokens(LSTMDecoder(words, K, 4, 4), width), (K,))
+    q = Conditional(LSTMEncoder(words, 2 * K, 4, 4), Normal((K,)), (width,), joint=True)
+    return LatentVariableModel(StandardNormal(K), likelihood), Amortized(q)
+
+
+def _pictures() -> Pair:
+    shape = (2, 3)
+    network = GatedPixelCNN(shape, 1, n_context=1, n_channels=2, n_layers=1, reach=1)
+    likelihood = Conditional(MLP(K, 6, (6,), "tanh"), Pixels(network, Bernoulli((6,))), (K,))
+    q = Conditional(MLP(6, 2 * K, (6,), "tanh"), Normal((K,)), (6,), joint=True)
+    return LatentVariableModel(StandardNormal(K), likelihood), Amortized(q)
 
 
 def _laplace() -> nn.Module:

@@ -7,14 +7,17 @@ from torch import Tensor
 
 from ...abilities import HasLogProb
 from ...randomness import Stream
+from ..ais import bidirectional, simulated
 from ..calibration import calibrate
 from ..estimators import elbo, exact, importance
-from .base import LONG, Noted, Refuted, Subject, Unproven, claim, is_finite
+from .base import LONG, ROWS, Noted, Refuted, Subject, Unproven, claim, is_finite, require_close
 from .consistency import along, directions
 
 SIGMAS = 5.5
 RANKS = 39
 FEW, MANY = 10, 100
+SUMMED = 1e-6
+CHAINS, TEMPERATURES = 8, 200
 
 
 @claim("sampling", "sample() draws what prior and likelihood say: means and spreads agree along random directions")
@@ -92,6 +95,31 @@ def order(s: Subject) -> str:
                 f"{_named(low)} is above {_named(high)} by {low.mean - high.mean:.4g} nats ({slack:.2g} allowed)."
             )
     return " <= ".join(_named(e) for e in found)
+
+
+@claim(
+    "log p(x)",
+    "what the model says its log p(x) is, is the sum over z where z is finite, and else lies between annealed bounds",
+)
+def own_evidence(s: Subject) -> str:
+    s.density()
+    if not isinstance(s.model, HasLogProb):
+        raise Unproven("The model does not say that it knows its log p(x).")
+    if is_finite(s.model.prior()):
+        states = torch.arange(s.model.prior().logits.shape[-1]).unsqueeze(1)
+        summed = torch.logsumexp(s.model.log_joint(s.x, states), 0)
+        return require_close(s.model.log_prob(s.x), summed, SUMMED, "against the sum over z")
+    found = bidirectional(s.model, n_rows=ROWS, n_samples=CHAINS, n_steps=TEMPERATURES, seed=s.seed)
+    said = s.model.log_prob(simulated(s.model, ROWS, s.seed)[0]).double()
+    for sign, bound in ((1.0, found.upper), (-1.0, found.lower)):
+        room = sign * (bound.values - said)
+        error = float(room.std()) / sqrt(len(room))
+        if not float(room.mean()) >= -SIGMAS * error - 1e-6 * (1 + float(said.abs().mean())):
+            raise Refuted(
+                f"It says {float(said.mean()):.3f} on average; annealed evidence says {'at most' if sign > 0 else 'at least'} "
+                f"{bound.mean:.3f} (the difference +- {error:.2g})."
+            )
+    return f"{found.lower.mean:.3f} <= {float(said.mean()):.3f} <= {found.upper.mean:.3f}"
 
 
 def _named(e: object) -> str:
