@@ -30,124 +30,14 @@ times the time on real sets. Line: plain KL < 0.1; aggressive MI > 0.5 at a bett
 import argparse
 import os
 import platform
-import time
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from latentia import evidence, fit
-from latentia.bounds import mutual_information
-from latentia.conditional import Conditional
-from latentia.data import Sentences
-from latentia.distributions import TokenSequence
-from latentia.families import Normal, Tokens
-from latentia.learn import Aggressive, AmortizedVI, Learner, Objective
-from latentia.models import LatentVariableModel, StandardNormal
-from latentia.networks import LSTMDecoder, LSTMEncoder
-from latentia.posteriors import Amortized
-from latentia.randomness import Stream
+from latentia.reproduce.lagging import Recipe, make_text, measured
 
 RESULTS = Path(__file__).parent / "results" / "synthetic_text.md"
-END, FIRST_WORD = 2, 3
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Of the text."""
-
-    n_words: int = 50
-    length: int = 20
-    n_hidden: int = 20
-    n_latent: int = 4
-    mean: float = 2.0  # the normals are at (+-mean, ...)
-    scale: float = 0.1
-    recurrent: float = 0.1  # weights of the LSTM are uniform on [-recurrent, recurrent],
-    latent: float = 0.2  # those for z on [-latent, latent],
-    words: float = 4.0  # those of words and logits on [-words, words]
-    seed: int = 1234
-    sizes: tuple[int, int, int] = (16_000, 2_000, 2_000)
-
-
-SETTINGS = Settings()
-
-
-@torch.no_grad()
-def make_text(settings: Settings = SETTINGS) -> tuple[Sentences, Sentences, Sentences]:
-    """Sentences to learn from, for validation, for test."""
-    n, k, h = sum(settings.sizes), settings.n_latent, settings.n_hidden
-    with Stream(settings.seed):
-        network = LSTMDecoder(settings.n_words + FIRST_WORD, k, h, h).eval()
-        for name, parameter in network.named_parameters():
-            span = settings.recurrent if name.startswith("lstm") else settings.words
-            parameter.uniform_(-span, span)
-        for read in (network.lstm.get_parameter("weight_ih_l0")[:, h:], network.cell.weight):
-            read.uniform_(-settings.latent, settings.latent)
-        network.out.bias[:END] = -torch.inf  # neither the unknown word nor an end: all sentences have the same length
-        z = settings.mean * (2.0 * torch.randint(2, (n, k)) - 1) + settings.scale * torch.randn(n, k)
-        tokens = TokenSequence(network, z, settings.length).sample().long()
-    rows = torch.cat([tokens, torch.full((n, 1), END)], 1).tolist()
-    first, second = settings.sizes[0], settings.sizes[0] + settings.sizes[1]
-    return Sentences(rows[:first]), Sentences(rows[first:second]), Sentences(rows[second:])
-
-
-def make_model(asked: argparse.Namespace) -> tuple[LatentVariableModel, Amortized]:
-    """p and q that are fitted."""
-    n_tokens, width, n_latent = SETTINGS.n_words + FIRST_WORD, SETTINGS.length + 1, asked.n_latent
-    decoder = LSTMDecoder(n_tokens, n_latent, asked.n_hidden, asked.n_hidden)
-    likelihood = Conditional(torch.nn.Identity(), Tokens(decoder, width), (n_latent,))
-    encoder = LSTMEncoder(n_tokens, 2 * n_latent, asked.n_encoder, asked.n_encoder)
-    q = Conditional(encoder, Normal((n_latent,), scale="network"), (width,), joint=True)
-    return LatentVariableModel(StandardNormal(n_latent), likelihood), Amortized(q)
-
-
-def learner_of(name: str, q: Amortized, asked: argparse.Namespace) -> Learner:
-    """Both with the same objective and optimiser."""
-    options: dict[str, Any] = {
-        "objective": Objective(1.0, asked.warm_up),
-        "learning_rate": asked.learning_rate,
-        "gradient_clip": 5.0,
-    }
-    if name.startswith("plain"):
-        return AmortizedVI(q, **options)
-    look = {"mi_every": asked.mi_every, "mi_tolerance": asked.mi_tolerance}
-    return Aggressive(q, window=asked.window, max_inner=asked.max_inner, **look, **options)
-
-
-def run(name: str, text: tuple[Sentences, ...], seed: int, asked: argparse.Namespace) -> dict[str, Any]:
-    """One fit, measured."""
-    train, valid, test = text
-    with Stream(seed):
-        model, q = make_model(asked)
-    data, held_out = train.batches(batch_size=32, seed=seed), valid.batches(batch_size=500)
-    begun = time.process_time()
-    fitted = fit(
-        model,
-        learner_of(name, q, asked),
-        data,
-        validation=held_out,
-        max_epochs=10_000,
-        max_steps=int(asked.epochs * data.per_epoch * (1 if name == "plain" else asked.times)),
-        seed=seed,
-        device="cpu",
-        callbacks=[lambda loop: print(name, seed, loop.history[-1], flush=True)],
-    )
-    taken = time.process_time() - begun
-    rows = test.batches(batch_size=500)
-    nll = evidence.importance(model, q, rows, n_samples=100)
-    found = mutual_information(model, q, rows, n_reference=2000, n_probes=2000)
-    bound = evidence.elbo(model, q, rows, n_samples=10)
-    return {
-        "nll": -nll.mean,
-        "error": nll.mc_error,
-        "elbo": bound.mean,
-        "kl": found.kl,
-        "mi": found.value,
-        "seconds": taken,
-        "steps": fitted.steps,
-        "status": fitted.status,
-    }
 
 
 def main() -> None:
@@ -172,12 +62,12 @@ def main() -> None:
     parser.add_argument("--learners", nargs="+", default=["plain", "aggressive"], help="also: 'plain, longer'")
     parser.add_argument("--dry", action="store_true", help="write nothing")
     asked = parser.parse_args()
-    text = make_text()
+    text, recipe = make_text(), Recipe(**{each.name: getattr(asked, each.name) for each in fields(Recipe)})
     for seed in asked.seeds:
         lines: list[str] = []
         seconds: float | None = None
         for name in asked.learners:
-            found = run(name, text, seed, asked)
+            found = measured(name, text, seed, recipe)
             seconds = found["seconds"] if name == "plain" else seconds
             ratio = "" if seconds is None else f"{found['seconds'] / seconds:.2f}"
             lines.append(

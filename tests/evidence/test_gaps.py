@@ -91,5 +91,5 @@ def test_refusals() -> None:
     exact = lambda batch, model: model.posterior(batch.x)  # noqa: E731
     module = torch.nn.Module()
     module.forward = exact  # type: ignore[method-assign]
-    with pytest.raises(AbilityError, match="Only a Normal q"):
+    with pytest.raises(AbilityError, match="has no encoder whose q could be moved"):
         evidence.gaps(model, module, x)

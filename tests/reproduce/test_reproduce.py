@@ -20,6 +20,7 @@ from latentia.reproduce import (
     deep,
     games,
     keep,
+    lagging,
     linear,
     read_all,
     reproduce,
@@ -44,6 +45,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "load", small)
     monkeypatch.setattr(deep, "load", small)
     monkeypatch.setattr(autoencoders, "load", small)
+    text, recipe = lagging.make_text(lagging.Settings(sizes=(160, 40, 40))), lagging.Recipe(epochs=1)
+    monkeypatch.setattr(lagging, "make_text", lambda: text)
+    monkeypatch.setattr(lagging, "Recipe", lambda: recipe)
     honest = deep.learnt
     for room in (deep, autoencoders, games):
         monkeypatch.setattr(room, "learnt", lambda build, x, seconds, **_: honest(build, x[:240], seconds, most=2))

@@ -96,18 +96,20 @@ def _show_gaps(found: Any, where: str) -> None:
         ("log p(x)", found.log_prob),
         ("ELBO, encoder", found.encoder),
         ("ELBO, a q of its own for each row", found.local),
-        (f"the same, {found.richer_family}", found.richer),
     ]
+    if found.richer is not None:
+        rows.append((f"the same, {found.richer_family}", found.richer))
     console.print(estimate_table(rows, None, f"Nats per row, on {where}"))
     table = Table(title="What the ELBO lacks, nats per row", title_justify="left")
     for column in ("gap", "nats", "MC error", "row error", "what would close it"):
         table.add_column(column, justify="left" if column in ("gap", "what would close it") else "right")
-    kinds = (
+    kinds = [
         ("inference", found.inference, "all of it"),
         ("= approximation", found.approximation, "a richer family of q"),
         ("+ amortisation", found.amortisation, "a better encoder, or refined q"),
-        (f"approximation, {found.richer_family}", found.richer_approximation, "a family richer still"),
-    )
+    ]
+    if found.richer is not None:
+        kinds.append((f"approximation, {found.richer_family}", found.richer_approximation, "a family richer still"))
     for name, gap, cure in kinds:
         table.add_row(name, f"{gap.mean:.3f}", f"± {gap.mc_error:.3f}", f"± {gap.row_error:.3f}", cure)
     console.print(table)

@@ -17,7 +17,8 @@ from ..bounds.evaluate import evaluating
 from ..bounds.importance import log_weights
 from ..errors import ParameterError, choose
 from ..estimate import Estimate
-from ..posteriors import Defensive, Refined
+from ..families import Normal
+from ..posteriors import Amortized, Defensive, Refined, RefinedFamily
 from ..randomness import RowNoise, drawing
 from .ais import annealed
 from .rows import (
@@ -167,8 +168,17 @@ def proposed(posterior: Any, proposal: str, seed: int) -> Any:
     """The posterior that proposals of that name come from."""
     choose("proposal", proposal, PROPOSALS)
     if proposal == "refined":
-        return Defensive(Refined(posterior, seed=seed))
+        return Defensive(refined(posterior, seed))
     return Defensive(posterior) if proposal == "defensive" else posterior
+
+
+def refined(posterior: Any, seed: int) -> Any:
+    """What moves q for each row: a normal one in its own units, one of another family by its encoder's raw numbers."""
+    if not isinstance(posterior, Amortized) or isinstance(posterior.encoder.family, Normal):
+        return Refined(posterior, seed=seed)
+    own = RefinedFamily(posterior, n_steps=100, seed=seed)
+    own.check()
+    return own
 
 
 def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any) -> Estimate:

@@ -14,7 +14,7 @@ from ..bounds.evaluate import evaluating
 from ..distributions import Either
 from ..errors import ParameterError, choose
 from ..estimate import Estimate
-from ..posteriors import Posterior, Refined, RefinedFlow
+from .best_q import Fixed, fitted, may_be_richer
 from .estimators import elbo_numbers, importance_numbers
 from .rows import at_least_one, content, over_rows, require_density, rows_of, weights_of
 from .running import RowNumbers, exact_numbers, pooled_error
@@ -52,13 +52,14 @@ class Gaps:
     Arguments:
         log_prob: log p(x), exact or importance-weighted.
         encoder, local, richer: ELBO of the encoder's q; of a q of the same family, and of one of a richer family (normal with
-            full covariance, or a flow), moved up the bound of each row.
+            full covariance, or a flow), moved up the bound of each row. `richer` is None where z is not a vector of numbers
+            without bounds.
     """
 
     log_prob: Estimate
     encoder: Estimate
     local: Estimate
-    richer: Estimate
+    richer: Estimate | None
 
     @property
     def inference(self) -> Difference:
@@ -76,14 +77,14 @@ class Gaps:
         return difference(self.local, self.encoder)
 
     @property
-    def richer_approximation(self) -> Difference:
+    def richer_approximation(self) -> Difference | None:
         """What would be lacking with the richer family."""
-        return difference(self.log_prob, self.richer)
+        return None if self.richer is None else difference(self.log_prob, self.richer)
 
     @property
     def richer_family(self) -> str:
-        """The richer family, in words."""
-        return self.richer.method.removeprefix(LOCAL)
+        """The richer family, in words; "" where there is none."""
+        return "" if self.richer is None else self.richer.method.removeprefix(LOCAL)
 
     @property
     def warning(self) -> str:
@@ -93,8 +94,9 @@ class Gaps:
     def as_dict(self) -> dict[str, Any]:
         """What is worth writing down, ready for JSON."""
         names = ("inference", "approximation", "amortisation", "richer_approximation")
-        found = {name: vars(getattr(self, name)) for name in names}
-        estimates = {name: getattr(self, name).as_dict() for name in ("log_prob", "encoder", "local", "richer")}
+        found = {name: vars(gap) for name in names if (gap := getattr(self, name)) is not None}
+        of = ("log_prob", "encoder", "local", "richer")
+        estimates = {name: one.as_dict() for name in of if (one := getattr(self, name)) is not None}
         return {"unit": "nats per row", "richer_family": self.richer_family, "gaps": found, **estimates}
 
     def __str__(self) -> str:
@@ -102,8 +104,9 @@ class Gaps:
             f"inference gap      {self.inference}",
             f"= approximation    {self.approximation}",
             f"+ amortisation     {self.amortisation}",
-            f"approximation gap with {self.richer_family} {self.richer_approximation}",
         ]
+        if self.richer is not None:
+            lines.append(f"approximation gap with {self.richer_family} {self.richer_approximation}")
         return "\n".join([*lines, self.warning] if self.warning else lines)
 
 
@@ -121,13 +124,13 @@ def gaps(
 ) -> Gaps:
     """The inference gap of each row, as approximation gap and amortisation gap.
 
-    A q of the encoder's family begins at the encoder's, one with full covariance where that ended, and a flow where that
-    ended; each is moved up the ELBO of each row, p held. log p(x) is exact where the model knows it; else
+    A q of the encoder's family begins at the encoder's; where z is a vector of numbers without bounds, one with full
+    covariance begins where that ended (at its means and spreads), and a flow where that ended; each is moved up the ELBO of each row, p held. log p(x) is exact where the model knows it; else
     importance-weighted, with the richest q (a tenth of the draws from the prior). What steps have not reached counts as approximation; an importance-weighted log p(x) is a lower bound, and so
     are the inference and the approximation gap then. Nothing is clipped at zero.
 
     Arguments:
-        model, posterior: p and q; the z of q must be normal and flat.
+        model, posterior: p and q; an `Amortized` q of any family whose draws carry a gradient, or any normal q.
         data: rows in the user's units.
         n_samples: draws of z per row of each number.
         n_steps: of each optimisation.
@@ -135,7 +138,7 @@ def gaps(
         richer: "full", a normal q with full covariance; "flow", a `posteriors.RefinedFlow` from there, which takes about
             three times as long.
 
-    Raises: `AbilityError` where q is not normal, or the model has no density.
+    Raises: `AbilityError` where q can neither be moved by its encoder's raw numbers nor is normal, or the model has no density.
 
     Source: Cremer, Li, Duvenaud, "Inference suboptimality in variational autoencoders", 2018, section 3.
 
@@ -158,45 +161,28 @@ def gaps(
     exact = isinstance(model, HasLogProb)
 
     def columns(batch: Batch, _: int) -> list[Tensor]:
-        first = posterior(batch, model)
-        local = Refined(_Fixed(first), n_steps=n_steps, seed=seed + 1)(batch, model)
-        rich = Refined(_Fixed(local), n_steps=n_steps, seed=seed + 2, full=True)(batch, model)
-        if richer == "flow":
-            rich = RefinedFlow(_Fixed(rich), n_steps=n_steps, seed=seed + 6)(batch, model)
-        bounds = [
-            elbo_numbers(model, _Fixed(q), batch, n_samples, seed + 3 + i) for i, q in enumerate((first, local, rich))
-        ]
-        every = (_log_prob(model, rich, batch, n_samples, seed), *bounds)
-        return [*(column for found in every for column in found), content(batch.x)]
+        found = fitted(model, posterior, batch, n_steps, seed, richer)
+        bounds = [elbo_numbers(model, Fixed(q), batch, n_samples, seed + 3 + i) for i, q in enumerate(found)]
+        every = (_log_prob(model, found[-1], batch, n_samples, seed), *bounds)
+        return [*(column for one in every for column in one), content(batch.x)]
 
     with evaluating(model, posterior):
-        found = over_rows(batches, 17, columns)
-    numbers, weights = [RowNumbers(*found[i : i + 4]) for i in range(0, 16, 4)], weights_of(batches)
-    told = {"same": found[16]}
+        bounds = 2 + may_be_richer(model, posterior, batches)
+        found = over_rows(batches, 4 * (bounds + 1) + 1, columns)
+    numbers = [RowNumbers(*found[i : i + 4]) for i in range(0, 4 * (bounds + 1), 4)]
+    weights, same = weights_of(batches), found[-1]
     how = ("exact", "exact", 0) if exact else ("lower", "importance, local", n_samples)
-    log_prob = stated(*how, numbers[0], weights, **told)
+    log_prob = stated(*how, numbers[0], weights, same=same)
     names = ("elbo", "elbo, local", LOCAL + RICHER[richer])
-    return Gaps(
-        log_prob, *(stated("lower", name, n_samples, n, weights, **told) for name, n in zip(names, numbers[1:]))
-    )
-
-
-class _Fixed(Posterior):
-    """A posterior that is worked out already."""
-
-    def __init__(self, q: Distribution) -> None:
-        super().__init__()
-        self.q = q
-
-    def forward(self, batch: Batch, model: Any) -> Distribution:
-        return self.q
+    every = [stated("lower", name, n_samples, n, weights, same=same) for name, n in zip(names, numbers[1:])]
+    return Gaps(log_prob, every[0], every[1], every[2] if len(every) > 2 else None)
 
 
 def _log_prob(model: Any, q: Distribution, batch: Batch, n_samples: int, seed: int) -> RowNumbers:
     if isinstance(model, HasLogProb):
         return exact_numbers(model.log_prob(batch.x, batch.observed).double())
     safe = Either(q, model.prior().expand((len(batch),)), 0.1)
-    return importance_numbers(model, _Fixed(safe), batch, n_samples, seed)
+    return importance_numbers(model, Fixed(safe), batch, n_samples, seed)
 
 
 def difference(a: Estimate, b: Estimate) -> Difference:

@@ -182,7 +182,8 @@ class GradientStep:
         def flat(*arguments: Tensor) -> list[Tensor]:
             rows = replace(batch, **dict(zip(present, arguments)))
             terms, loss = self._evaluated(rows, *arguments[len(present) :])
-            gradients = map(_laid_out, torch.autograd.grad(loss, moving, allow_unused=True), moving)
+            found = torch.autograd.grad(loss, moving, allow_unused=True)
+            gradients: Any = map(_laid_out, found, moving)  # None where none reaches a parameter
             return [loss.detach(), terms.value.detach(), *(p.detach() for p in terms.parts.values()), *gradients]
 
         return flat

@@ -10,6 +10,7 @@ from .local import Local
 from .mean_field import MeanField
 from .point import BestPoint, Point
 from .refined import Refined
+from .refined_family import RefinedFamily
 from .refined_flow import RefinedFlow
 from .semi_amortized import SemiAmortized
 
@@ -25,6 +26,7 @@ __all__ = [
     "Point",
     "Posterior",
     "Refined",
+    "RefinedFamily",
     "RefinedFlow",
     "SemiAmortized",
 ]

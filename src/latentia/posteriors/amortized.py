@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from torch import Tensor
 from torch.distributions import Distribution
 
 from ..batch import Batch
@@ -30,5 +31,10 @@ class Amortized(Posterior):
         self.encoder = encoder
 
     def forward(self, batch: Batch, model: Any) -> Distribution:
-        x = batch.x if batch.observed is None else batch.x.where(batch.observed, batch.x.new_zeros(()))
-        return self.encoder(model.standardise(x))
+        return self.encoder(as_read(batch, model))
+
+
+def as_read(batch: Batch, model: Any) -> Tensor:
+    """Rows as an encoder reads them: in the model's units, zeros where a cell is missing."""
+    x = batch.x if batch.observed is None else batch.x.where(batch.observed, batch.x.new_zeros(()))
+    return model.standardise(x)

@@ -99,9 +99,14 @@ class Local(Posterior):
         finally:
             self._given = before
 
-    def infer(self, batch: Batch, model: Any) -> Tensor:
-        """Raw numbers of rows never seen, `(batch, family.n_outputs)`, by the steps of evaluation mode."""
-        raw = self.begin.to(batch.x.dtype).expand(len(batch), -1).clone()
+    def infer(self, batch: Batch, model: Any, start: Tensor | None = None) -> Tensor:
+        """Raw numbers of rows never seen, `(batch, family.n_outputs)`, by the steps of evaluation mode.
+
+        Arguments:
+            batch, model: the rows, and p.
+            start: raw numbers to begin with, `(batch, family.n_outputs)`; None is the family's start.
+        """
+        raw = (self.begin.to(batch.x.dtype).expand(len(batch), -1) if start is None else start.detach()).clone()
         moments = RowAdam(torch.zeros_like(raw), torch.zeros_like(raw), raw.new_zeros(len(raw), 1))
         with row_noise(batch.x, self.seed) as noise, still(model):
             for step in range(self.n_steps):

@@ -11,6 +11,7 @@ from ..batch import Batch
 from ..conditional import Conditional
 from ..errors import ParameterError
 from ..randomness import row_noise
+from .amortized import as_read
 from .base import Posterior, still
 from .local import refuse_second_derivative, row_elbo
 
@@ -78,8 +79,7 @@ class SemiAmortized(Posterior):
 
     def propose(self, batch: Batch, model: Any) -> Tensor:
         """The encoder's raw numbers, `(batch, family.n_outputs)`."""
-        x = batch.x if batch.observed is None else batch.x.where(batch.observed, batch.x.new_zeros(()))
-        return self.encoder.raw(model.standardise(x))
+        return self.encoder.raw(as_read(batch, model))
 
     def _climb(self, batch: Batch, model: Any, raw: Tensor) -> Tensor:
         keep = self.training and self.through and torch.is_grad_enabled()

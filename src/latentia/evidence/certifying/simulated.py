@@ -1,6 +1,7 @@
 """Claims that are put to the proof on rows simulated from the model; each would fail by chance once in a million runs."""
 
 from math import sqrt
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -105,9 +106,10 @@ def own_evidence(s: Subject) -> str:
     s.density()
     if not isinstance(s.model, HasLogProb):
         raise Unproven("The model does not say that it knows its log p(x).")
-    if is_finite(s.model.prior()):
-        states = torch.arange(s.model.prior().logits.shape[-1]).unsqueeze(1)
-        summed = torch.logsumexp(s.model.log_joint(s.x, states), 0)
+    model: Any = s.model
+    if is_finite(model.prior()):
+        states = torch.arange(model.prior().logits.shape[-1]).unsqueeze(1)
+        summed = torch.logsumexp(model.log_joint(s.x, states), 0)
         return require_close(s.model.log_prob(s.x), summed, SUMMED, "against the sum over z")
     found = bidirectional(s.model, n_rows=ROWS, n_samples=CHAINS, n_steps=TEMPERATURES, seed=s.seed)
     said = s.model.log_prob(simulated(s.model, ROWS, s.seed)[0]).double()

@@ -1,0 +1,93 @@
+"""Gaps and refined proposals of a q of any family whose draws carry a gradient."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from latentia import evidence, families
+from latentia.conditional import Conditional
+from latentia.errors import AbilityError
+from latentia.families import Family
+from latentia.models import FamilyPrior, LatentVariableModel, ProbabilisticPCA
+from latentia.networks import MLP
+from latentia.posteriors import Amortized, Exact
+
+D, K = 4, 2
+
+
+def linear() -> ProbabilisticPCA:
+    torch.manual_seed(0)
+    model = ProbabilisticPCA(D, K)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(0.6 * torch.randn_like(p))
+    return model
+
+
+def encoder(family: Family) -> Amortized:
+    torch.manual_seed(1)
+    return Amortized(Conditional(nn.Linear(D, family.n_outputs), family, (D,), joint=True)).double()
+
+
+def other(family: Family, prior: Family) -> tuple[Any, Any]:
+    """A model whose z is no vector of numbers without bounds, and an encoder of that kind."""
+    torch.manual_seed(2)
+    n = int(torch.Size(family.event_shape).numel())
+    p = Conditional(nn.Sequential(nn.Flatten(-1), MLP(n, 2 * D, (6,), "tanh")), families.Normal((D,)), (n,))
+    return LatentVariableModel(FamilyPrior(prior), p).double(), encoder(family)
+
+
+REAL = {
+    "full-normal": families.FullNormal((K,)),
+    "laplace": families.Laplace((K,)),
+    "student-t": families.StudentT((K,), df=8.0),
+    "logistic": families.Logistic((K,)),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_the_gap_of_each_family_is_split(name: str) -> None:
+    model = linear()
+    x, q = model.sample(12), encoder(REAL[name])
+    found = evidence.gaps(model, q, x, n_samples=2000, n_steps=300)
+    parts = found.approximation.mean + found.amortisation.mean
+    assert found.inference.mean == pytest.approx(parts, abs=1e-9)
+    assert found.amortisation.mean > 0.05  # an encoder that learnt nothing
+    assert found.approximation.mean > -5 * found.approximation.mc_error - 1e-3
+    assert found.richer_approximation is not None
+    assert found.richer_approximation.mean == pytest.approx(0.0, abs=0.02)  # the exact posterior is normal
+    if name == "full-normal":
+        assert found.approximation.mean == pytest.approx(0.0, abs=0.02)
+    else:
+        assert found.approximation.mean > 0.005
+
+
+BOUNDED = {
+    "gamma": (families.family("gamma", (K,)), families.family("gamma", (K,))),
+    "von-mises-fisher": (families.family("von-mises-fisher", (3,)), families.family("von-mises-fisher", (3,))),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_where_z_has_bounds_there_is_no_richer_family(name: str) -> None:
+    model, q = other(*BOUNDED[name])
+    x = model.sample(6)
+    found = evidence.gaps(model, q, x, n_samples=400, n_steps=60)
+    assert found.richer is None
+    assert found.richer_approximation is None
+    assert "richer_approximation" not in found.as_dict()["gaps"]
+    assert found.amortisation.mean > -5 * found.amortisation.mc_error
+    assert found.inference.mean == pytest.approx(found.approximation.mean + found.amortisation.mean, abs=1e-9)
+    encoders = evidence.importance(model, q, x, n_samples=20_000)
+    refined = evidence.importance(model, q, x, n_samples=4000, proposal="refined")
+    assert abs(refined.mean - encoders.mean) < 5 * (refined.mc_error + encoders.mc_error) + 0.02
+
+
+def test_what_cannot_be_moved_is_refused() -> None:
+    bits, q = other(families.family("bernoulli", (K,)), families.family("bernoulli", (K,)))
+    with pytest.raises(AbilityError, match="carry no gradient"):
+        evidence.gaps(bits, q, bits.sample(3))
+    with pytest.raises(AbilityError, match="has no encoder whose q could be moved"):
+        evidence.gaps(linear(), Exact(), linear().sample(3))
