@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import latentia
@@ -118,6 +119,16 @@ def test_calibrate(run: Path, tmp_path: Path, capsys: Any) -> None:
     assert len(found["unit_p_values"]) == 2
     assert main(["calibrate", str(run), "--rows", "100"]) == 0
     assert "region of q" in capsys.readouterr().out
+
+
+def test_weights_that_are_all_zero_are_refused_on_the_disk_too(
+    run: Path, table: Path, tmp_path: Path, capsys: Any
+) -> None:
+    rows = tmp_path / "rows.parquet"
+    pandas.read_csv(table).assign(w=0.0).to_parquet(rows)
+    for stream in ("yes", "no"):
+        assert main(["score", str(run), str(rows), "--weight", "w", "--samples", "8", "--stream", stream]) == 2
+        assert re.search("all (row weights|of them) are zero", " ".join(capsys.readouterr().err.split()))
 
 
 BAD = {

@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from latentia import evidence, families
+from latentia.batch import Batch
 from latentia.conditional import Conditional
 from latentia.errors import AbilityError
 from latentia.families import Family
 from latentia.models import FamilyPrior, LatentVariableModel, ProbabilisticPCA
 from latentia.networks import MLP
-from latentia.posteriors import Amortized, Exact
+from latentia.posteriors import Amortized, Exact, RefinedFamily
 
 D, K = 4, 2
 
@@ -91,3 +92,12 @@ def test_what_cannot_be_moved_is_refused() -> None:
         evidence.gaps(bits, q, bits.sample(3))
     with pytest.raises(AbilityError, match="has no encoder whose q could be moved"):
         evidence.gaps(linear(), Exact(), linear().sample(3))
+
+
+def test_the_steps_begin_at_the_encoder() -> None:
+    model, q = linear(), encoder(families.Laplace((K,)))
+    x = model.sample(9)
+    rows = Batch(x, torch.arange(9))
+    still = RefinedFamily(q, n_steps=1, learning_rate=1e-9)(rows, model)
+    assert torch.allclose(still.mean, q(rows, model).mean, atol=1e-6)
+    assert float(q(rows, model).mean.detach().abs().max()) > 0.1
