@@ -365,6 +365,19 @@ def test_sigterm_saves_says_so_and_exits_with_130(tmp_path: Path) -> None:
     assert latentia.load(out).fit_.interrupted == "SIGTERM"
 
 
+@pytest.mark.parametrize(("begun", "resumed", "written"), [("--no-report", [], False), ("--report", [], True),
+                                                          ("--no-report", ["--report"], True)])  # fmt: skip
+def test_a_run_is_resumed_as_it_was_begun(
+    begun: str, resumed: list[str], written: bool, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    quick = ["--hidden", "4", "--n-latent", "2", "--max-epochs", "2", "--device", "cpu"]
+    assert main(["fit", str(table), "--drop", "kind", "--out", str(out), *quick, begun]) == 0
+    (out / "report.html").unlink(missing_ok=True)
+    assert main(["resume", str(out), *resumed]) == 0
+    assert (out / "report.html").exists() == written
+
+
 def test_a_note_that_several_fits_give_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     import latentia.cli.data_commands as commands
 

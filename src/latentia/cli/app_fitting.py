@@ -58,7 +58,9 @@ def fit(
 def resume(
     context: typer.Context,
     run: Run,
-    report: bool = True,
+    report: Annotated[
+        bool | None, typer.Option("--report/--no-report", help="As the run was begun, without either.")
+    ] = None,
     json: Json = False,
     devices: Devices = 1,
     nodes: Nodes = 1,

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from .sources import answered, facts, in_memory, read, size
 
 @dataclass(frozen=True)
 class Wishes:
-    """How a fit is run, and what is shown and written beside it."""
+    """How a fit is run, and what is shown and written beside it; a report of None is as the run was begun."""
 
-    with_report: bool = True
+    with_report: bool | None = True
     as_json: bool = False
     profile: bool = False
     shard_from: int | None = None
@@ -74,7 +74,8 @@ def run_resume(run: Path, wishes: Wishes) -> int:
             f"The data in {asked['source']} are not those that {run} was fitted to (fingerprint {data.fingerprint}, "
             f"expected {record['data']['fingerprint']}). Bring them back, or fit anew."
         )
-    return _run(estimator, data, run, asked, wishes, resume=True)
+    wanted = bool(record.get("report", True)) if wishes.with_report is None else wishes.with_report
+    return _run(estimator, data, run, asked, replace(wishes, with_report=wanted), resume=True)
 
 
 def in_all(opened: Callable[[], Dataset | Shards]) -> Dataset | Shards:
@@ -134,7 +135,7 @@ def _run(
     how = ", streamed from the disk" if isinstance(data, Shards) else ""
     say(f"{type(estimator).__name__} on {data.name}: {n_rows:,} rows x {n_columns:,} columns{how}", markup=False)
     live = Live(console)
-    note = {"asked": asked, "data": facts(data)}
+    note = {"asked": asked, "data": facts(data), "report": wishes.with_report}
     options = {"run": out, "resume": resume, "note": note, "progress": None if wishes.as_json else live}
     options |= {"profile": wishes.profile, "shard_from": wishes.shard_from}
     options["planned"] = lambda lines: say("\n".join([*lines, *_advice(estimator, n_rows)]), markup=False)
@@ -149,7 +150,7 @@ def _run(
     if estimator.fit_.interrupted:
         say(f"{estimator.fit_.status} Continue with: latentia resume {out}", markup=False)
         return 130
-    shown = {"with_report": wishes.with_report, "as_json": wishes.as_json}
+    shown = {"with_report": bool(wishes.with_report), "as_json": wishes.as_json}
     return finish(estimator, in_memory(estimator, data), out, console, asked["source"], **shown)
 
 
