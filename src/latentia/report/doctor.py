@@ -52,8 +52,10 @@ def examine(estimator: Any, dataset: Dataset, *, n_samples: int = 128, lag: bool
 def _ending(estimator: Any) -> Iterator[Finding]:
     fit = estimator.fit_
     numbers = {"steps": fit.steps, "epochs": fit.epochs}
-    if fit.interrupted or not fit.finished:
+    if fit.interrupted:
         yield Finding("ending", "trouble", f"{fit.status} Go on with `latentia resume RUN`.", numbers)
+    elif not fit.finished:  # a loss stopped being a number: to go on would be to break again
+        yield Finding("ending", "trouble", f"{fit.status} Fit anew.", numbers)
     elif "Stopped after max_iter" in fit.status:
         yield Finding("ending", "look", fit.status, numbers)
     else:
