@@ -1,7 +1,8 @@
 """What `fit` does, from rows to a fitted estimator."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,56 +52,56 @@ def learn(
 
     What fails leaves the estimator as it was, unless something had been learnt, which then is what it holds.
     """
+    from .saving import open_run
+
+    with _or_as_it_was(estimator):
+        check_numbers(estimator)
+        estimator.columns_ = tuple(note.get("data", {}).get("columns", ())) or None
+        given = take_in(estimator, X, sample_weight)
+        estimator.seed_ = _shared_seed(
+            lambda: read_seed(folder) if resume and folder else new_seed(estimator.random_state)
+        )
+        given.split(estimator)
+        estimator.held_out_rows_ = given.held_out
+        _begin(estimator, given)
+        with current().together():
+            if folder is not None and current().first:
+                open_run(estimator, folder, resume, note)
+        watch.planned(estimator.plan_.sentences)
+        with _failing_well(estimator, folder, note):
+            _run_loop(estimator, given, folder, resume, watch.progress, options)
+        _close(estimator, folder, note)
+    if folder is None and estimator.fit_.interrupted:
+        raise KeyboardInterrupt(estimator.fit_.status)
+
+
+@contextmanager
+def _or_as_it_was(estimator: Any) -> Iterator[None]:
+    """What fails inside, with nothing learnt, leaves the estimator as it was before."""
     before = dict(vars(estimator))
     try:
-        _learn(estimator, X, sample_weight, folder, resume, note, watch, options)
+        yield
     except UserError as error:
         if getattr(error, "fit", None) is None:
             vars(estimator).clear()
             vars(estimator).update(before)
         raise
-    if folder is None and estimator.fit_.interrupted:
-        raise KeyboardInterrupt(estimator.fit_.status)
 
 
-def _learn(
-    estimator: Any,
-    X: Any,
-    sample_weight: Any,
-    folder: Path | None,
-    resume: bool,
-    note: Mapping[str, Any],
-    watch: Printing,
-    options: Mapping[str, Any],
-) -> None:
-    from .saving import open_run
-
-    check_numbers(estimator)
-    estimator.columns_ = tuple(note.get("data", {}).get("columns", ())) or None
-    given = take_in(estimator, X, sample_weight)
-    estimator.seed_ = _shared_seed(lambda: read_seed(folder) if resume and folder else new_seed(estimator.random_state))
-    given.split(estimator)
-    estimator.held_out_rows_ = given.held_out
-    _begin(estimator, given)
-    with current().together():
-        if folder is not None and current().first:
-            open_run(estimator, folder, resume, note)
-    watch.planned(estimator.plan_.sentences)
+@contextmanager
+def _failing_well(estimator: Any, folder: Path | None, note: Mapping[str, Any]) -> Iterator[None]:
+    """Of a loop that fails: keep what was learnt, or take back a run folder that vouches for nothing."""
     try:
-        _run_loop(estimator, given, folder, resume, watch.progress, options)
-    except NonFiniteError as error:
-        if error.fit is not None:
-            estimator.fit_ = error.fit
+        yield
+    except UserError as error:
+        kept = error.fit if isinstance(error, NonFiniteError) else None
+        if kept is not None:
+            estimator.fit_ = kept
             _close(estimator, folder, note)
             error.args = (str(error) if folder is None else f"{error} They are in {folder}.",)
-        elif folder is not None and current().first:
+        elif folder is not None and current().first and not isinstance(error, (RunError, ProcessError)):
             close_failed_run(folder)
         raise
-    except UserError as error:
-        if folder is not None and current().first and not isinstance(error, (RunError, ProcessError)):
-            close_failed_run(folder)
-        raise
-    _close(estimator, folder, note)
 
 
 def _close(estimator: Any, folder: Path | None, note: Mapping[str, Any]) -> None:

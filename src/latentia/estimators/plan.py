@@ -243,7 +243,7 @@ def warn_constant(sd: np.ndarray, columns: Sequence[str] | None) -> None:
     warnings.warn(
         f"{len(constant)} of {len(sd)} columns are constant ({', '.join(names)}{more}); they tell rows apart by nothing.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=5,
     )
 
 
