@@ -19,12 +19,14 @@ td:first-child { white-space: nowrap; font-weight: 600; }
 small { color: var(--dim); display: block; }
 .passed { color: var(--good); } .failed { color: var(--bad); } .noted, .skipped { color: var(--dim); }
 summary { cursor: pointer; font-size: 1.05rem; padding: .2rem 0; }
+summary small { display: inline; margin-left: .6rem; }
 </style></head><body>
 <h1>{{ title }}</h1>
 <p>{{ lead }}</p>
 {% for c in certificates %}
 <details{% if not c.passed or certificates|length == 1 %} open{% endif %}>
-<summary><span class="{{ 'passed' if c.passed else 'failed' }}">{{ 'passed' if c.passed else 'FAILED' }}</span> {{ c.subject }}</summary>
+<summary><span class="{{ 'passed' if c.passed else 'failed' }}">{{ 'passed' if c.passed else 'FAILED' }}</span> {{ c.subject }}
+<small>{{ c.proven }} of {{ c.checks|length }} claims proven</small></summary>
 <table><thead><tr><th>outcome</th><th>claim</th><th>what was found</th></tr></thead><tbody>
 {% for check in c.checks %}
 <tr><td class="{{ check.outcome }}">{{ check.outcome }}</td>
