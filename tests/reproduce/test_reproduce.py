@@ -176,3 +176,10 @@ def test_the_docs_show_the_numbers_that_are_kept() -> None:
     assert table(read_all(ROOT / "benchmarks" / "reproduced")) in page, (
         "run `latentia reproduce table` and put it there"
     )
+
+
+def test_a_folder_without_runs_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "table", "--out", str(tmp_path / "none")]) == 0
+    assert "No runs are kept in" in capsys.readouterr().out
+    assert main(["reproduce", "table", "--out", str(tmp_path / "none"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []

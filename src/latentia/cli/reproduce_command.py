@@ -22,8 +22,13 @@ def run_reproduce(name: str, budget: Budget, out: Path | None, write: bool, as_j
         runs = read_all(folder)
         if as_json:
             print_json([run.as_dict() for run in runs])
-        else:
+        elif runs:
             sys.stdout.write(table(runs))
+        else:
+            Console(highlight=False).print(
+                f"No runs are kept in {folder}. Make one with `latentia reproduce NAME`, or name another folder with --out.",
+                markup=False,
+            )
         return 0
     found = reproduce(name, budget)
     path = keep(found, folder) if write else None
