@@ -65,6 +65,30 @@ def test_the_gap_of_each_family_is_split(name: str) -> None:
         assert found.approximation.mean > 0.005
 
 
+WITHOUT_MOMENTS = {
+    "cauchy": (families.family("cauchy", (K,)), "full covariance"),
+    "student-t": (
+        families.family("student-t", (K,)),
+        "full covariance",
+    ),  # of some rows at most, by their degrees of freedom
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_MOMENTS)
+def test_a_richer_family_does_not_hang_on_the_moments_of_single_rows(name: str) -> None:
+    """Rows with a variance and rows without one, in pieces: every piece has the same estimates."""
+    family, richer = WITHOUT_MOMENTS[name]
+    model, q = linear(), encoder(family)
+    x = model.sample(40)
+    with torch.no_grad():
+        q.encoder.network.weight.mul_(8)
+    found = evidence.gaps(model, q, x, n_samples=50, n_steps=200, chunk=7)
+    assert found.richer_family == richer
+    assert found.richer is not None
+    assert bool(torch.isfinite(found.richer.values).all())
+    assert found.richer.mean > found.encoder.mean + 1  # weights eight times too large: far from where the steps end
+
+
 BOUNDED = {
     "gamma": (families.family("gamma", (K,)), families.family("gamma", (K,))),
     "von-mises-fisher": (families.family("von-mises-fisher", (3,)), families.family("von-mises-fisher", (3,))),
@@ -86,7 +110,12 @@ def test_where_z_has_bounds_there_is_no_richer_family(name: str) -> None:
     assert abs(refined.mean - encoders.mean) < 5 * (refined.mc_error + encoders.mc_error) + 0.02
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_what_cannot_be_moved_is_refused() -> None:
+    flow = encoder(families.family("coupling-flow", (K,)))
+    for ask in (evidence.gaps, lambda *a: evidence.importance(*a, proposal="refined")):
+        with pytest.raises(AbilityError, match="no raw numbers that could be moved"):
+            ask(linear(), flow, linear().sample(3))
     bits, q = other(families.family("bernoulli", (K,)), families.family("bernoulli", (K,)))
     with pytest.raises(AbilityError, match="carry no gradient"):
         evidence.gaps(bits, q, bits.sample(3))

@@ -46,15 +46,17 @@ def _by_raw(posterior: Any, first: Distribution, n_steps: int, seed: int) -> Ref
 
 
 def _as_normal(q: Distribution) -> Distribution | None:
-    """A normal of the same means and spreads, to begin a richer q with; None where z has bounds, or q no moments."""
-    support: Any = q.support
-    while isinstance(support, constraints.independent):
-        support = support.base_constraint
-    if support is not constraints.real and support is not constraints.real_vector:
+    """A normal of the same means and spreads, to begin a richer q with, standard where a row has none; None where z has
+    bounds or is no vector, which is the same for all rows of a family.
+    """
+    inner: Any = q.support
+    mean, variance = q.mean.detach(), q.variance.detach()
+    while isinstance(inner, constraints.independent):
+        inner = inner.base_constraint
+    if mean.ndim != 2 or (inner is not constraints.real and inner is not constraints.real_vector):
         return None
-    loc, scale = q.mean.detach(), q.variance.detach().sqrt()
-    if loc.ndim != 2 or not bool((torch.isfinite(loc) & torch.isfinite(scale) & (scale > 0)).all()):
-        return None
+    known = torch.isfinite(mean) & torch.isfinite(variance) & (variance > 0)
+    loc, scale = torch.where(known, mean, 0.0), torch.where(known, variance, 1.0).sqrt()
     return Independent(Normal(loc, scale, validate_args=False), 1)
 
 
@@ -62,7 +64,10 @@ def may_be_richer(model: Any, posterior: Any, batches: Batches) -> bool:
     """Whether there is a richer family than that of q, by the first row."""
     row = pick(next(iter(batches.in_order())), torch.zeros(1, dtype=torch.long))
     first = posterior(row, model)
-    return _is_normal(first) or _as_normal(first) is not None
+    if _is_normal(first):
+        return True
+    _by_raw(posterior, first, 1, 0)  # refuses what cannot be moved before anything is
+    return _as_normal(first) is not None
 
 
 class Fixed(Posterior):

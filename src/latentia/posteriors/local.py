@@ -86,6 +86,11 @@ class Local(Posterior):
 
     def check(self) -> None:
         """Raise `AbilityError` where draws of the family carry no gradient, and z is not a single category either."""
+        if not self.family.n_outputs:
+            raise AbilityError(
+                f"A {self.family.name} has its shape in weights of its own, the same for all rows, and no raw numbers that could be "
+                "moved row by row. Use a normal family."
+            )
         q = self.conditional.distribution(self.begin.unsqueeze(0))
         if not (q.has_rsample or isinstance(q, Categorical)):
             raise no_path(self.conditional)
