@@ -72,7 +72,9 @@ def test_importance_is_log_p(name: str, proposal: str) -> None:
             evidence.importance(problem.model, problem.posterior, problem.x, proposal=proposal)
         return
     if proposal == "defensive" and name == "hidden Markov":
-        pytest.skip("the chain of this test cannot be expanded")  # a class of the test's own, made for one batch shape
+        pytest.skip(
+            "the chain of this test cannot be expanded"
+        )  # a class of the test's own, without `expand`, which mixing with the prior needs
     estimate = evidence.importance(problem.model, problem.posterior, problem.x, n_samples=2000, proposal=proposal)
     least = (
         3 if proposal == "refined" else 15
