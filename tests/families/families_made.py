@@ -218,15 +218,73 @@ CASES: dict[str, Case] = {
     ),
 }
 NO_DISTRIBUTION = {"cross-entropy"}  # a reconstruction error
+
+
+def spread(d: Any, i: int) -> np.ndarray:
+    """The matrix of scales of row i: the covariance of a normal, less than that of a t."""
+    tril = getattr(d, "scale_tril", None)
+    return array(d.covariance_matrix[i]) if tril is None else array(tril[i] @ tril[i].T)
+
+
+def multivariate_normal(d: Any, i: int) -> Any:
+    return st.multivariate_normal(array(d.loc[i]), spread(d, i))
+
+
+def multivariate_t(d: Any, i: int) -> Any:
+    return st.multivariate_t(array(d.loc[i]), spread(d, i), df=float(d.df[i]))
+
+
+def dirichlet(d: Any, i: int) -> Any:
+    return st.dirichlet(array(d.concentration[i]))
+
+
+def vonmises_fisher(d: Any, i: int) -> Any:
+    loc = array(d.loc[i])
+    return st.vonmises_fisher(loc / np.linalg.norm(loc), float(d.concentration[i]))
+
+
+def onto_simplex(x: np.ndarray) -> np.ndarray:
+    """SciPy asks that shares sum to one in double precision, and wants them along the first axis."""
+    return (x / x.sum(-1, keepdims=True)).T
+
+
+def onto_sphere(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class RowCase:
+    """A family of whole rows and its oracle.
+
+    Arguments:
+        make: event shape -> family.
+        oracle: distribution and row -> SciPy's, with the same parameters; None where SciPy has none.
+        value: a row of three cells in the support.
+        line: the distribution of w . z given its centre and spread, of an elliptical family.
+        points: rows as SciPy takes them.
+        size: cells of a row that a sum over all z still reaches.
+    """
+
+    make: Callable[[tuple[int, ...]], f.Family]
+    oracle: Callable[[Any, int], Any] | None = None
+    value: tuple[float, float, float] = (0.3, -1.2, 0.7)
+    line: Callable[[Any, int], Any] | None = None
+    points: Callable[[np.ndarray], np.ndarray] = np.asarray
+    size: int = 2
+
+
+SHARES, ONE = (0.2, 0.7, 0.1), (0.0, 1.0, 0.0)
 ROWS = {
-    "full-normal": f.FullNormal,
-    "low-rank-normal": f.LowRankNormal,
-    "multivariate-student-t": f.MultivariateStudentT,
-    "dirichlet": f.Dirichlet,
-    "von-mises-fisher": f.VonMisesFisher,
-    "relaxed-categorical": f.RelaxedCategorical,
-    "straight-through-categorical": f.StraightThroughCategorical,
-    "autoregressive-flow": lambda s: f.AutoregressiveFlow(s, n_context=2, n_transforms=2, hidden=(8,)),
-    "coupling-flow": lambda s: f.CouplingFlow(s, n_context=2, n_transforms=2, hidden=(8,)),
-    "spline-flow": lambda s: f.SplineFlow(s, n_context=2, n_transforms=2, hidden=(8,)),
+    "full-normal": RowCase(f.FullNormal, multivariate_normal, line=lambda d, i: st.norm()),
+    "low-rank-normal": RowCase(f.LowRankNormal, multivariate_normal, line=lambda d, i: st.norm()),
+    "multivariate-student-t": RowCase(f.MultivariateStudentT, multivariate_t, line=lambda d, i: st.t(float(d.df[i]))),
+    "dirichlet": RowCase(f.Dirichlet, dirichlet, SHARES, points=onto_simplex),
+    "von-mises-fisher": RowCase(f.VonMisesFisher, vonmises_fisher, (0.6, -0.8, 0.0), points=onto_sphere),
+    "relaxed-categorical": RowCase(f.RelaxedCategorical, value=SHARES, size=3),
+    "straight-through-categorical": RowCase(f.StraightThroughCategorical, value=ONE, size=3),
+    "autoregressive-flow": RowCase(lambda s: f.AutoregressiveFlow(s, n_context=2, n_transforms=2, hidden=(8,))),
+    "coupling-flow": RowCase(lambda s: f.CouplingFlow(s, n_context=2, n_transforms=2, hidden=(8,))),
+    "spline-flow": RowCase(lambda s: f.SplineFlow(s, n_context=2, n_transforms=2, hidden=(8,))),
 }
+MAKERS: dict[str, Callable[[Any], Any]] = {name: case.make for name, case in (CASES | ROWS).items()}
+DTYPES = {"float64": torch.float64, "float32": torch.float32}

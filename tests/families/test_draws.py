@@ -36,6 +36,14 @@ def test_ends_of_the_float_line_are_inside() -> None:
             assert torch.isfinite(q.log_prob(q.sample(torch.Size((10_000,))))).all(), name
 
 
+@pytest.mark.parametrize("name", [row.name for row in TABLE if "likelihood" in row.stands])
+def test_what_is_shown_of_a_likelihood_is_a_number(name: str) -> None:
+    family = FAMILIES[name]((3,))
+    torch.manual_seed(0)
+    for size in SIZES:
+        assert torch.isfinite(centre(family(size * torch.randn(100, *family.raw_shape)))).all(), size
+
+
 def test_an_f_is_shown_where_its_mean_does_not_exist() -> None:
     """exp(E log x), against draws; with two degrees of freedom below or fewer there is no mean."""
     q = FAMILIES["fisher-snedecor"]((1,)).double()(torch.tensor([[[1.0], [0.2]]], dtype=torch.float64))

@@ -4,7 +4,6 @@ The exact bound is a sum over nodes z with weights; its gradient is a central di
 independent rows, so that their mean and its standard error come from one call.
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats as st
 import torch
-from families_made import CASES, ROWS, array, quantile_nodes
+from families_made import CASES, MAKERS, ROWS, array, quantile_nodes
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
@@ -23,8 +22,7 @@ from latentia.errors import AbilityError
 from latentia.families import GRADIENTS, check_gradient, gradients_of
 
 DRAWS, LIMIT, KINKS = 20_000, 5.0, 2e-3
-MAKERS: dict[str, Callable[[Any], Any]] = {name: case.make for name, case in CASES.items()} | ROWS
-SIZE = {name: 3 if "categorical" in name and name in ROWS else 2 if name in ROWS else 1 for name in MAKERS}
+SIZE = dict.fromkeys(CASES, 1) | {name: case.size for name, case in ROWS.items()}
 POSTERIORS = [name for name in MAKERS if f.row_of(name.split(" ")[0].split("-of-")[0]).gradients]
 HIGH = (
     "relaxed-categorical",

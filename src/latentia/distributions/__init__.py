@@ -15,6 +15,7 @@ from .interval import log_interval
 from .location_scale import Gumbel, Logistic, Triangular, Uniform
 from .logistic_mixture import DiscretisedLogisticMixture
 from .multivariate_t import MultivariateStudentT
+from .normals import LowRankMultivariateNormal, MultivariateNormal
 from .point import Flat, PointMass
 from .positive import Gompertz, LogNormal, Pareto, Rayleigh, Reciprocal, Weibull
 from .quantiles import gamma_icdf, poisson_icdf
@@ -45,6 +46,8 @@ __all__ = [
     "Kumaraswamy",
     "LogNormal",
     "Logistic",
+    "LowRankMultivariateNormal",
+    "MultivariateNormal",
     "MultivariateStudentT",
     "Pareto",
     "PointMass",

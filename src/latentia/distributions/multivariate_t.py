@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .normals import log_determinant, whitened
 from .ratios import far
 
 
@@ -48,10 +49,13 @@ class MultivariateStudentT(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         d, half = self.event_shape[0], self.df / 2
-        shape = torch.broadcast_shapes(value.shape, self.loc.shape)
-        difference = (value - self.loc).expand(shape).unsqueeze(-1)
-        y = torch.linalg.solve_triangular(self.scale_tril, difference, upper=False).squeeze(-1)
-        constant = torch.lgamma(half + d / 2) - torch.lgamma(half) - d / 2 * torch.log(self.df * pi) - self._log_det()
+        y = whitened(self.scale_tril, value - self.loc)
+        constant = (
+            torch.lgamma(half + d / 2)
+            - torch.lgamma(half)
+            - d / 2 * torch.log(self.df * pi)
+            - log_determinant(self.scale_tril)
+        )
         size = y.detach().abs().amax(-1).clamp_min(1)  # taken out of the square, which would overflow
         share = (y / size.unsqueeze(-1)).square().sum(-1) / self.df
         return constant - (half + d / 2) * (2 * torch.log(size) + torch.log(size.square().reciprocal() + share))
@@ -70,11 +74,13 @@ class MultivariateStudentT(Distribution):
 
     def entropy(self) -> Tensor:
         d, half = self.event_shape[0], self.df / 2
-        constant = torch.lgamma(half) - torch.lgamma(half + d / 2) + d / 2 * torch.log(self.df * pi) + self._log_det()
+        constant = (
+            torch.lgamma(half)
+            - torch.lgamma(half + d / 2)
+            + d / 2 * torch.log(self.df * pi)
+            + log_determinant(self.scale_tril)
+        )
         return constant + (half + d / 2) * (torch.digamma(half + d / 2) - torch.digamma(half))
-
-    def _log_det(self) -> Tensor:
-        return torch.log(torch.diagonal(self.scale_tril, dim1=-2, dim2=-1)).sum(-1)
 
     @property
     def mean(self) -> Tensor:

@@ -11,6 +11,7 @@ from torch.distributions import (
     Distribution,
     FisherSnedecor,
     Independent,
+    LogNormal,
     MultivariateNormal,
     Normal,
     StudentT,
@@ -110,6 +111,8 @@ def centre(p: Distribution) -> Tensor:
         return p.mode
     if isinstance(p, FisherSnedecor):
         return finite_positive(torch.exp(log_moments(p)[0]))
+    if isinstance(p, LogNormal):  # whose mean may be e^220
+        return finite_positive(p.mean)
     if isinstance(p, TokenSequence | CellSequence):
         return p.greedy()
     return p.mean

@@ -25,6 +25,7 @@ LOG_SHAPE_BOUND = 6.0  # shapes whose logarithm of a gamma function float32 stil
 # The last place where float32 can tell the slope of tanh from zero: beyond it zero times infinity would be no number.
 SATURATED = 8.6
 LOG_POWER_BOUND = 3.0  # shapes that are exponents: 0.05 to 20
+LOC_BOUND = 1e13  # farther out, in units of the least scale, the squares of float32 overflow
 
 
 def bounded(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
@@ -43,6 +44,15 @@ def positive(raw: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:
     tensor([1.0000, 0.0498])
     """
     return torch.exp(bounded(raw, bound))
+
+
+def located(raw: Tensor) -> Tensor:
+    """raw, held between -1e13 and 1e13: a centre whose distance, in units of the least scale, has a finite square.
+
+    >>> located(torch.tensor([3.0, -1e30]))
+    tensor([ 3.0000e+00, -1.0000e+13])
+    """
+    return raw.clamp(-LOC_BOUND, LOC_BOUND)
 
 
 def unbounded(value: Tensor, bound: float = LOG_SCALE_BOUND) -> Tensor:

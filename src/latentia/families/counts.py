@@ -10,7 +10,7 @@ from torch.distributions import Poisson as _Poisson
 
 from .. import distributions as d
 from ..errors import ParameterError
-from .base import LOG_SHAPE_BOUND, Counts, Family, bounded, positive, unbounded
+from .base import LOG_SHAPE_BOUND, Counts, Family, bounded, located, positive, unbounded
 
 LOG_LEVEL_BOUND = 4.0  # a logistic's scale stays between e^-4 and e^4 of an eighth of the range
 
@@ -121,8 +121,10 @@ class DiscretisedLogisticMixture(Family):
     def forward(self, raw: Tensor) -> d.DiscretisedLogisticMixture:
         parts = raw.movedim(-1 - len(self.event_shape), -1).split(self.n_components, -1)
         middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
-        loc, scale = middle + half * parts[1], half / 8 * positive(parts[2], LOG_LEVEL_BOUND)
-        return d.DiscretisedLogisticMixture(parts[0], loc, scale, low=self.low, high=self.high, validate_args=False)
+        loc, scale = middle + half * located(parts[1]), half / 8 * positive(parts[2], LOG_LEVEL_BOUND)
+        return d.DiscretisedLogisticMixture(
+            located(parts[0]), loc, scale, low=self.low, high=self.high, validate_args=False
+        )
 
     def _outside(self, x: np.ndarray) -> np.ndarray | None:
         return (x < self.low) | (x > self.high) | (x != np.floor(x))

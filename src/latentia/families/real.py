@@ -9,7 +9,7 @@ from torch.distributions import Cauchy as _Cauchy
 from torch.distributions import Laplace as _Laplace
 
 from .. import distributions as d
-from .base import LOG_SHAPE_BOUND, Family, at_least, bounded, positive, unbounded
+from .base import LOG_SHAPE_BOUND, Family, at_least, bounded, located, positive, unbounded
 
 
 class _LocScale(Family):
@@ -64,7 +64,7 @@ class Gumbel(_LocScale):
 
     def forward(self, raw: Tensor) -> d.Gumbel:
         loc, log_scale = self._raw(raw)
-        return d.Gumbel(loc, positive(log_scale), validate_args=False)
+        return d.Gumbel(located(loc), positive(log_scale), validate_args=False)
 
     def start(self, mean: Tensor, scale: Tensor) -> Tensor:
         raw = super().start(mean, scale)
@@ -82,7 +82,7 @@ class Cauchy(_LocScale):
 
     def forward(self, raw: Tensor) -> _Cauchy:
         loc, log_scale = self._raw(raw)
-        return _Cauchy(loc, positive(log_scale), validate_args=False)
+        return _Cauchy(located(loc), positive(log_scale), validate_args=False)
 
     @property
     def finite_moments(self) -> float:
@@ -112,7 +112,7 @@ class StudentT(_LocScale):
     def forward(self, raw: Tensor) -> d.StudentT:
         loc, log_scale, *rest = self._raw(raw)
         df = self.least_df + positive(rest[0], LOG_SHAPE_BOUND) if rest else torch.full_like(loc, float(self.df))
-        return d.StudentT(df, loc, positive(log_scale), validate_args=False)
+        return d.StudentT(df, located(loc), positive(log_scale), validate_args=False)
 
     @property
     def finite_moments(self) -> float:

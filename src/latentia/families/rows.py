@@ -6,14 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Dirichlet as _Dirichlet
-from torch.distributions import LowRankMultivariateNormal, MultivariateNormal
 
 from .. import distributions as d
 from ..errors import DataError
-from .base import LOG_SHAPE_BOUND, RowFamily, at_least, bounded, positive, whole
+from .base import LOG_SHAPE_BOUND, RowFamily, at_least, bounded, located, positive, whole
 
 INVERSE_BOUND = 9.0  # decimal digits by which the inverse of a Cholesky factor's correlated part may grow
-LOC_BOUND = 1e10  # beyond it the squares of float32 overflow, and their difference is no number
 LOADING_BOUND = 100.0  # of a low-rank factor's norm, in units of each cell's own scale
 LOG_CONCENTRATION_BOUND = 8.0
 
@@ -29,7 +27,7 @@ def cholesky(raw: Tensor, size: int) -> Tensor:
     tensor([[1., 0.],
             [0., 1.]])
     """
-    scale, lower = positive(raw[..., :size]), raw[..., size:]
+    scale, lower = positive(raw[..., :size]), located(raw[..., size:])
     rows, columns = torch.tril_indices(size, size, -1, device=raw.device)
     place = rows * size + columns
     flat = torch.zeros(*raw.shape[:-1], size * size, dtype=raw.dtype, device=raw.device)
@@ -67,10 +65,10 @@ class FullNormal(_Located):
     def raw_shape(self) -> tuple[int, ...]:
         return (self.size + self.size * (self.size + 1) // 2,)
 
-    def forward(self, raw: Tensor) -> MultivariateNormal:
+    def forward(self, raw: Tensor) -> d.MultivariateNormal:
         self._check_raw(raw)
-        loc, factor = raw[..., : self.size].clamp(-LOC_BOUND, LOC_BOUND), cholesky(raw[..., self.size :], self.size)
-        return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
+        loc, factor = located(raw[..., : self.size]), cholesky(raw[..., self.size :], self.size)
+        return d.MultivariateNormal(loc, scale_tril=factor, validate_args=False)
 
 
 class LowRankNormal(_Located):
@@ -96,13 +94,14 @@ class LowRankNormal(_Located):
     def raw_shape(self) -> tuple[int, ...]:
         return ((2 + self.rank) * self.size,)
 
-    def forward(self, raw: Tensor) -> LowRankMultivariateNormal:
+    def forward(self, raw: Tensor) -> d.LowRankMultivariateNormal:
         self._check_raw(raw)
         loc, log_scale, loadings = raw.split([self.size, self.size, self.rank * self.size], -1)
-        loc, scale = loc.clamp(-LOC_BOUND, LOC_BOUND), positive(log_scale)
+        loc, scale = located(loc), positive(log_scale)
+        loadings = located(loadings)
         loadings = loadings / (1 + loadings.abs().sum(-1, keepdim=True) / LOADING_BOUND)
         factor = scale.unsqueeze(-1) * loadings.unflatten(-1, (self.size, self.rank))
-        return LowRankMultivariateNormal(loc, factor, scale.square(), validate_args=False)
+        return d.LowRankMultivariateNormal(loc, factor, scale.square(), validate_args=False)
 
 
 class MultivariateStudentT(_Located):
@@ -130,7 +129,7 @@ class MultivariateStudentT(_Located):
 
     def forward(self, raw: Tensor) -> d.MultivariateStudentT:
         self._check_raw(raw)
-        loc, rest = raw[..., : self.size].clamp(-LOC_BOUND, LOC_BOUND), raw[..., self.size :]
+        loc, rest = located(raw[..., : self.size]), raw[..., self.size :]
         if self.df == "network":
             df, rest = self.least_df + positive(rest[..., -1], LOG_SHAPE_BOUND), rest[..., :-1]
         else:
