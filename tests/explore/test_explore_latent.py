@@ -5,16 +5,23 @@ import torch
 from scipy.stats import norm
 from sklearn.exceptions import NotFittedError
 
+from latentia import VAE
+from latentia.batch import Batch
+from latentia.distributions import kl
 from latentia.errors import AbilityError, ParameterError
+from latentia.evidence import active_units
 from latentia.explore import (
     interpolation,
     manifold,
+    middle,
     n_units,
     prior_draws,
     prior_quantiles,
+    stops,
     traversal,
     unit_order,
 )
+from latentia.explore.latent import walked
 
 rows, table_vae, image_vae = made.rows, made.table_vae, made.image_vae
 pca, mixture = made.pca, made.mixture
@@ -119,7 +126,7 @@ def test_a_mixture_has_no_axes(mixture, rows):
         (lambda m: traversal(m, -1), "units are 0 to 2"),
         (lambda m: traversal(m, 0, (0, 50)), "above 0 and below 100"),
         (lambda m: traversal(m, 0, ()), "above 0 and below 100"),
-        (lambda m: traversal(m, 0, base=[0.0]), "3 units"),
+        (lambda m: traversal(m, 0, base=[0.0]), "3 columns"),
         (lambda m: interpolation(m, np.zeros(5), np.ones(5), n=1), "two ends"),
         (lambda m: manifold(m, (1, 1)), "one and the same"),
     ],
@@ -134,3 +141,44 @@ def test_an_unfitted_estimator_is_refused():
 
     with pytest.raises(NotFittedError):
         traversal(VAE(), 0)
+
+
+# --- units that are choices or points ------------------------------------------------------------------------------
+
+TIED = {  # what a unit is, and how many columns and stops it has
+    "straight-through-categorical": ("category", 10, 10),
+    "relaxed-categorical": ("share", 10, 10),
+    "dirichlet": ("share", 3, 3),
+    "von-mises-fisher": ("axis", 3, 6),
+}
+
+
+@pytest.fixture(scope="module", params=TIED)
+def tied(request, rows):
+    options = {"posterior": request.param, "prior": request.param}
+    vae = VAE(n_latent=3, hidden=(8,), max_epochs=2, random_state=0, **options).fit(rows)
+    return request.param, vae, rows
+
+
+def test_a_unit_of_several_columns_is_one_unit(tied):
+    name, vae, x = tied
+    kind, size, n_stops = TIED[name]
+    n_columns = vae.transform(x).shape[1]
+    assert n_units(vae) == n_columns // size
+    assert walked(vae) == kind
+    assert len(stops(vae)) == n_stops
+    ours = traversal(vae, n_units(vae) - 1)
+    by_hand = np.tile(middle(vae), (n_stops, 1))
+    by_hand[:, -size:] = np.vstack([np.eye(size), -np.eye(size)])[:n_stops]
+    np.testing.assert_allclose(ours, vae.inverse_transform(by_hand), rtol=1e-9)
+    assert (ours.std(0) > 0).any()
+    units = active_units(vae.model_, vae.posterior_, torch.as_tensor(x))
+    means = vae.transform(x).reshape(len(x), -1, size)
+    np.testing.assert_allclose(units.activity, means.var(0).sum(1), rtol=1e-5)
+    assert sorted(unit_order(vae, x)) == list(range(n_units(vae)))
+    if kind != "share" or name == "dirichlet":  # relaxed categories have no closed KL
+        assert units.kl is not None
+        q = vae.posterior_(Batch(torch.as_tensor(x, dtype=torch.float64), torch.arange(len(x))), vae.model_)
+        assert units.kl.sum() == pytest.approx(kl(q, vae.model_.prior()).mean().item(), rel=1e-4)
+    with pytest.raises(AbilityError, match="two numbers"):
+        manifold(vae)

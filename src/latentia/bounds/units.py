@@ -1,8 +1,9 @@
 """KL(q || p) unit by unit."""
 
 from torch import Tensor
-from torch.distributions import Distribution, Independent, kl_divergence
+from torch.distributions import Distribution, Independent
 
+from ..distributions import kl
 from ..errors import AbilityError
 
 
@@ -23,7 +24,7 @@ def unit_kl(q: Distribution, p: Distribution) -> Tensor:
     """
     if isinstance(q, Independent) and isinstance(p, Independent):
         try:
-            each = kl_divergence(q.base_dist, p.base_dist.expand(q.base_dist.batch_shape))
+            each = kl(q.base_dist, p.base_dist)
         except NotImplementedError:
             pass
         else:

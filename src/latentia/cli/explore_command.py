@@ -147,13 +147,12 @@ def _pick(asked: Asked, data: Dataset, default: tuple[int, ...]) -> np.ndarray:
 
 
 def _traversal(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
-    from ..explore import traversal, unit_order
-    from ..explore.latent import PERCENTILES
+    from ..explore import stops, traversal, unit_order
     from ..report.sheets import walks_sheet
 
     units = asked.units or tuple(int(u) for u in unit_order(estimator, data.x)[:12])
     strips = [(f"unit {u}", traversal(estimator, u)) for u in units]
-    figure = walks_sheet(_view(estimator, data), strips, [f"{p} %" for p in PERCENTILES])
+    figure = walks_sheet(_view(estimator, data), strips, stops(estimator))
     return Drawn(figure, np.concatenate([x for _, x in strips]), list(data.columns))
 
 

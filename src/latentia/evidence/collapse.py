@@ -10,10 +10,9 @@ from ..batch import Batch, TensorBatches
 from ..bounds import Elbo
 from ..bounds.evaluate import evaluating, held_out_bound
 from ..bounds.information import mutual_information
-from ..bounds.units import unit_kl
 from ..errors import AbilityError, ParameterError
 from ..posteriors import Refined
-from .diagnostics import ACTIVE
+from .diagnostics import active_units
 
 GRID = 6.0  # standard deviations of the prior that the grid of a one-dimensional z covers
 
@@ -72,34 +71,19 @@ def diagnose(model: Any, posterior: Any, x: Tensor, *, lag_steps: int = 0, seed:
     like = next(model.parameters())
     rows = TensorBatches(x.to(like.device), batch_size=1024, dtype=like.dtype)
     with evaluating(model, posterior):
-        means, units = _by_unit(model, posterior, rows)
+        units = active_units(model, posterior, rows)
         found = mutual_information(model, posterior, rows, seed=seed)
         lag = encoder_lag(model, posterior, x, n_steps=lag_steps, seed=seed) if lag_steps else None
-    activity = means.var(0, correction=0)
-    kl = found.kl if units is None else float(units.sum())
     return Diagnosis(
-        kl,
-        None if units is None else tuple(units.tolist()),
-        tuple(activity.tolist()),
-        int((activity > ACTIVE).sum()),
+        found.kl if units.kl is None else float(units.kl.sum()),
+        None if units.kl is None else tuple(units.kl.tolist()),
+        tuple(units.activity.tolist()),
+        units.n_active,
         found.value,
         found.ceiling,
         lag,
         len(x),
     )
-
-
-def _by_unit(model: Any, posterior: Any, rows: TensorBatches) -> tuple[Tensor, Tensor | None]:
-    """Posterior means `(rows, units)`, and the mean KL of each unit, float64."""
-    means, kls, prior = [], [], model.prior()
-    for batch in rows.in_order():
-        q = posterior(batch, model)
-        means.append(q.mean.double().cpu().flatten(1))
-        try:
-            kls.append(unit_kl(q, prior).double().cpu())
-        except AbilityError:
-            continue
-    return torch.cat(means), torch.cat(kls).mean(0) if kls else None
 
 
 def encoder_lag(

@@ -5,12 +5,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
 from ..batch import Batches
 from ..bounds.evaluate import evaluating
+from ..bounds.units import unit_kl
 from ..distributions import kl
-from ..families.columns import moments
+from ..errors import AbilityError
+from ..families.columns import moments, n_columns, unit_size
 from ..randomness import row_noise
 from .rows import refuse_no_numbers, rows_of
 
@@ -22,7 +24,8 @@ class Units:
     """What each latent unit does, over the rows of a data set.
 
     Arguments:
-        activity: variance over rows of the posterior mean, `(units,)`.
+        activity: variance over rows of the posterior mean, `(units,)`; of a unit of several columns (a choice among
+            categories, a point on a sphere) the sum over them.
         kl: mean KL(q || p) of each unit, nats per row, `(units,)`; None where q and p do not factorise.
     """
 
@@ -57,16 +60,16 @@ def active_units(model: Any, posterior: Any, data: Any, *, chunk: int = 4096) ->
                 means.append(moments(q)[0].double().cpu())
             divergence = _by_unit(q, prior)
             kls += [] if divergence is None else [divergence.double().cpu()]
-    activity = torch.cat(means).var(0, correction=0)
+    activity = torch.cat(means).var(0, correction=0).reshape(-1, unit_size(prior)).sum(1)
     by_unit = torch.cat(kls).mean(0) if kls else None
     return Units(activity, by_unit if by_unit is not None and by_unit.shape == activity.shape else None)
 
 
 def _by_unit(q: Distribution, p: Distribution) -> Tensor | None:
     """KL of each unit, `(rows, units)`, where q and p factorise and the pair has a closed form."""
-    if not (isinstance(q, Independent) and isinstance(p, Independent)):
-        return None
     try:
-        return kl(q.base_dist, p.base_dist).flatten(1)
-    except NotImplementedError:
+        if n_columns(p) == unit_size(p):  # one unit, whatever it is made of
+            return kl(q, p).unsqueeze(1)
+        return unit_kl(q, p)
+    except (AbilityError, NotImplementedError):
         return None

@@ -3,7 +3,7 @@
 from .components import Components, components
 from .fields import Field, move_of, vector_field, walk
 from .frames import animate, strip
-from .latent import manifold, n_units, prior_draws, prior_quantiles, traversal, unit_order
+from .latent import manifold, middle, n_units, prior_draws, prior_quantiles, stops, traversal, unit_order
 from .maps import LatentMap, latent_map
 from .neighbours import Neighbours, neighbours
 from .paths import interpolation, path
@@ -20,12 +20,14 @@ __all__ = [
     "interpolation",
     "latent_map",
     "manifold",
+    "middle",
     "move_of",
     "n_units",
     "neighbours",
     "path",
     "prior_draws",
     "prior_quantiles",
+    "stops",
     "strip",
     "traversal",
     "unit_order",

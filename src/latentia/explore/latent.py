@@ -1,7 +1,7 @@
 """Walks through the latent space, decoded to the user's units."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from torch.distributions import Categorical, Distribution, Independent
 from ..bounds.evaluate import evaluating
 from ..distributions import CellSequence, centre
 from ..errors import AbilityError, ParameterError
-from ..families.columns import to_columns
+from ..families.columns import to_columns, unit_size
+from ..families.table import row_of_distribution
 from ..randomness import Stream
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -19,7 +20,7 @@ DRAWS = 10_000  # of a prior whose units have no quantile function
 
 
 def n_units(estimator: Any) -> int:
-    """Number of latent units.
+    """Number of latent units; a choice among categories, a point on a sphere or a simplex is one.
 
     Raises `AbilityError` where the latent is the number of a component, which has no axis to walk along.
     """
@@ -29,16 +30,21 @@ def n_units(estimator: Any) -> int:
             f"{type(estimator).__name__} has a latent that is the number of a component, and no axes to walk along. "
             "Look at its components instead: inverse_transform of the rows of an identity matrix."
         )
-    return int(estimator._n_features_out)
+    return int(estimator._n_features_out) // columns_of_unit(estimator)
+
+
+def columns_of_unit(estimator: Any) -> int:
+    """How many columns of a latent are one unit: 1, or those of a choice, a point on a sphere or a simplex."""
+    return unit_size(estimator.model_.prior())
 
 
 def prior_quantiles(estimator: Any, percentiles: Sequence[float]) -> np.ndarray:
-    """Percentiles of p(z_u) of every unit u, `(percentiles, units)`; of a prior without quantile functions those of draws.
+    """Percentiles of p(z_c) of every column c, `(percentiles, columns)`; of a prior without quantile functions those of draws.
 
     Raises:
         ParameterError: a percentile outside (0, 100).
     """
-    units = n_units(estimator)
+    n_columns = n_units(estimator) * columns_of_unit(estimator)
     share = torch.as_tensor(list(percentiles), dtype=torch.float64) / 100
     if not share.numel() or not bool(((share > 0) & (share < 1)).all()):
         raise ParameterError(
@@ -46,32 +52,68 @@ def prior_quantiles(estimator: Any, percentiles: Sequence[float]) -> np.ndarray:
         )
     prior = estimator.model_.prior()
     base = prior.base_dist if isinstance(prior, Independent) else prior
+    if columns_of_unit(estimator) > 1:
+        return _drawn_quantiles(estimator, share)
     shape = (-1, *[1] * len(estimator.model_.latent_shape))
     with torch.no_grad():
         try:
             values = base.icdf(share.to(_like(estimator).device).reshape(shape))
         except NotImplementedError:
             return _drawn_quantiles(estimator, share)
-    return values.double().cpu().reshape(len(share), units).numpy()
+    return values.double().cpu().reshape(len(share), n_columns).numpy()
 
 
 def _drawn_quantiles(estimator: Any, share: torch.Tensor) -> np.ndarray:
+    return torch.quantile(_drawn_columns(estimator), share, dim=0).numpy()
+
+
+def _drawn_columns(estimator: Any) -> torch.Tensor:
     prior = estimator.model_.prior()
     with Stream(int(estimator.seed_), _like(estimator).device), torch.no_grad():
-        columns = to_columns(prior.sample(torch.Size((DRAWS,))), prior).double().cpu()
-    return torch.quantile(columns, share, dim=0).numpy()
+        return to_columns(prior.sample(torch.Size((DRAWS,))), prior).double().cpu()
+
+
+def middle(estimator: Any) -> np.ndarray:
+    """Where the units stay that do not move: the median of the prior; of choices and points the mean, `(columns,)`."""
+    if columns_of_unit(estimator) > 1:
+        return _drawn_columns(estimator).mean(0).numpy()
+    return prior_quantiles(estimator, (50,))[0]
+
+
+def stops(estimator: Any, percentiles: Sequence[float] = PERCENTILES) -> list[str]:
+    """Names of the points that `traversal` passes.
+
+    >>> from latentia.estimators import ProbabilisticPCA
+    >>> stops(ProbabilisticPCA(n_latent=1).fit(np.eye(4)), (5, 95))
+    ['5 %', '95 %']
+    """
+    size, kind = columns_of_unit(estimator), walked(estimator)
+    if kind == "percentile":
+        return [f"{p} %" for p in percentiles]
+    return [str(k) for k in range(size)] + ([f"-{k}" for k in range(size)] if kind == "axis" else [])
+
+
+def walked(estimator: Any) -> Literal["percentile", "category", "share", "axis"]:
+    """What the points of a `traversal` are: percentiles, categories, shares of a whole, axes of a sphere."""
+    row = row_of_distribution(estimator.model_.prior())
+    if columns_of_unit(estimator) == 1 or row is None:
+        return "percentile"
+    return "axis" if row.support == "sphere" else "share" if row.support == "simplex" else "category"
 
 
 def traversal(estimator: Any, unit: int, percentiles: Sequence[float] = PERCENTILES, base: Any = None) -> np.ndarray:
     """Decoded rows while one latent unit moves over percentiles of its prior, the others staying at `base`.
 
+    A unit that is a choice among categories takes one after the other, shares one whole share after the other, and a point
+    on a sphere the ends of its axes.
+
     Arguments:
         estimator: fitted, with latent units.
         unit: which one moves, from 0.
         percentiles: of the prior, above 0 and below 100.
-        base: latents of the other units, `(units,)`; None is the median of the prior.
+        base: latents of the other units, `(columns,)`; None is the median of the prior, of choices and points its mean.
 
-    Returns E[x|z], user's units, `(percentiles, columns)`.
+    Returns E[x|z], user's units, `(percentiles, columns)`, one row for each of `stops`.
 
     Raises: `ParameterError` for a unit or a percentile that is not there; `AbilityError` for a latent without axes.
 
@@ -81,8 +123,13 @@ def traversal(estimator: Any, unit: int, percentiles: Sequence[float] = PERCENTI
     (7, 5)
     """
     _check_unit(estimator, unit)
-    z = np.tile(_base(estimator, base), (len(tuple(percentiles)), 1))
-    z[:, unit] = prior_quantiles(estimator, percentiles)[:, unit]
+    size = columns_of_unit(estimator)
+    if size == 1:
+        points = prior_quantiles(estimator, percentiles)[:, [unit]]
+    else:
+        points = np.vstack([np.eye(size), -np.eye(size)]) if walked(estimator) == "axis" else np.eye(size)
+    z = np.tile(_base(estimator, base), (len(points), 1))
+    z[:, unit * size : (unit + 1) * size] = points
     return estimator.inverse_transform(z)
 
 
@@ -102,6 +149,10 @@ def manifold(
 
     Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, appendix A.
     """
+    if columns_of_unit(estimator) > 1:
+        raise AbilityError(
+            "A manifold goes along two numbers, and a unit of this latent is a choice or a point of several. Use traversal, or map."
+        )
     for unit in units:
         _check_unit(estimator, unit)
     if units[0] == units[1]:
@@ -115,8 +166,8 @@ def manifold(
 
 def unit_order(estimator: Any, X: Any) -> np.ndarray:
     """Latent units from the most to the least active: by Var_x(E_q[z_u|x]) over rows X, `(units,)`."""
-    n_units(estimator)
-    return np.argsort(-np.var(estimator.transform(X), axis=0), kind="stable")
+    units = n_units(estimator)
+    return np.argsort(-np.var(estimator.transform(X), axis=0).reshape(units, -1).sum(1), kind="stable")
 
 
 def prior_draws(estimator: Any, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -144,10 +195,10 @@ def _mean(p: Distribution) -> torch.Tensor:
 
 def _base(estimator: Any, base: Any) -> np.ndarray:
     if base is None:
-        return prior_quantiles(estimator, (50,))[0]
-    z, units = np.asarray(base, dtype=np.float64).ravel(), n_units(estimator)
-    if z.shape != (units,):
-        raise ParameterError(f"base holds {z.size} numbers; the latent has {units} units. Give one for each.")
+        return middle(estimator)
+    z, columns = np.asarray(base, dtype=np.float64).ravel(), int(estimator._n_features_out)
+    if z.shape != (columns,):
+        raise ParameterError(f"base holds {z.size} numbers; the latent has {columns} columns. Give one for each.")
     return z
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..bounds.evaluate import evaluating
 from ..distributions import centre
 from ..errors import ParameterError, choose
-from .latent import n_units
+from .latent import columns_of_unit, n_units
 
 KINDS = ("linear", "spherical", "geodesic")
 BETWEEN = 6  # pieces of a geodesic between two points that are asked for
@@ -39,12 +39,12 @@ def path(estimator: Any, z_a: Any, z_b: Any, n: int = 9, kind: str = "linear") -
     [[1.0, 0.0], [0.71, 0.71], [0.0, 1.0]]
     """
     choose("kind", kind, KINDS)
-    units = n_units(estimator)
+    columns = n_units(estimator) * columns_of_unit(estimator)
     if n < 2:
         raise ParameterError(f"n={n} is too small. A line has two ends.")
     a, b = (np.asarray(z, dtype=np.float64).ravel() for z in (z_a, z_b))
-    if len(a) != units or len(b) != units:
-        raise ParameterError(f"Ends of {len(a)} and {len(b)} numbers came; the latent has {units} units.")
+    if len(a) != columns or len(b) != columns:
+        raise ParameterError(f"Ends of {len(a)} and {len(b)} numbers came; the latent has {columns} columns.")
     if kind == "spherical":
         return spherical(a, b, n)
     straight = a + np.linspace(0, 1, n)[:, None] * (b - a)

@@ -15,6 +15,7 @@ from torch.nn.functional import one_hot
 from ..distributions import centre, draw
 from .table import row_of_distribution
 
+TIED = ("sphere", "simplex", "one-hot")  # supports whose coordinates are one point
 MOMENT_DRAWS = 512  # where a mean or a variance has no closed form
 
 
@@ -26,6 +27,21 @@ def n_columns(p: Distribution) -> int:
     """
     cells = prod(p.event_shape) if p.event_shape else 0
     return cells * _n_categories(p) if cells else 0
+
+
+def unit_size(p: Distribution) -> int:
+    """How many columns are one latent unit of z ~ p: the categories of one choice, the coordinates of one point on a sphere, shares
+    of one whole; elsewhere each column is a unit by itself.
+
+    >>> unit_size(Independent(Categorical(torch.ones(4, 3)), 1))
+    3
+    """
+    if not p.event_shape:
+        return 1
+    if _n_categories(p) > 1:
+        return _n_categories(p)
+    row = row_of_distribution(p)
+    return p.event_shape[-1] if row is not None and row.support in TIED else 1
 
 
 def to_columns(z: Tensor, p: Distribution) -> Tensor:

@@ -7,7 +7,7 @@ from ..evidence import Units
 from ..explore.plots import evidence_chart, learning_curve, units_chart
 from .numbers import KIND, SIGN, Scored, best_held_out, has_bits
 from .page import Section, Table, number, picture, plural, sentences
-from .view import HELD_OUT, View
+from .view import HELD_OUT, View, latent_size
 
 MODELS = {
     "VAE": "variational autoencoder",
@@ -63,12 +63,11 @@ def fit_section(view: View, notes: Sequence[str]) -> Section:
 
 def _model_words(view: View) -> str:
     estimator, model = view.estimator, view.estimator.model_
-    size = plural(int(estimator._n_features_out), "component" if view.mixture else "latent unit")
     count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
     posterior = count(estimator.posterior_)
     encoder = f", and {plural(posterior, 'parameter')} in the encoder that infers z" if posterior else ""
     name = model_name(estimator)
-    return f"{name[:1].upper()}{name[1:]} with {size}; {plural(count(model), 'parameter')} in the model{encoder}."
+    return f"{name[:1].upper()}{name[1:]} with {latent_size(estimator)}; {plural(count(model), 'parameter')} in the model{encoder}."
 
 
 def _data_words(view: View) -> str:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from ..evidence import Units
-from ..explore import interpolation, latent_map, manifold, prior_quantiles, traversal
+from ..explore import interpolation, latent_map, manifold, prior_quantiles, stops, traversal
 from ..explore.groups import Groups
 from ..explore.image_plots import line_chart, manifold_chart
-from ..explore.latent import PERCENTILES
+from ..explore.latent import columns_of_unit, walked
 from ..explore.plots import map_chart
 from ..explore.table_plots import heat_chart, weights_chart
 from .page import Section, number, picture, plural, sentences
@@ -15,6 +15,11 @@ from .view import Part, View
 
 MOST_STRIPS = 32  # units of pictures shown
 MOST_PANELS = 12  # units of a table shown
+WALKS = {
+    "category": "A latent unit is a choice among categories. It takes one after the other",
+    "share": "A latent unit is a whole that is shared out. One share after the other is all of it",
+    "axis": "A latent unit is a point on a sphere. It goes to both ends of one axis after the other",
+}
 NOT_FINITE = "What the model decodes are not finite numbers, so that there is nothing to show."
 
 
@@ -59,17 +64,21 @@ def traversal_section(view: View, units: Units) -> Section:
     most = MOST_STRIPS if view.image_shape else MOST_PANELS
     shown = order[:most]
     walks = [(_unit_name(units, u), traversal(view.estimator, int(u))) for u in shown]
+    kind = walked(view.estimator)
+    where, others = WALKS.get(kind), "mean"
+    if where is None:
+        where, others = f"One latent unit moves from the 1st to the 99th percentile of its {view.spread}", "median"
     read = (
-        f"One latent unit moves from the 1st to the 99th percentile of its {view.spread} while all others stay at their median: what "
-        "changes is what the unit stands for. Nothing changes along an idle unit."
+        f"{where} while all others stay at their {others}: what changes is what the unit stands for. "
+        "Nothing changes along an idle unit."
     )
     left_out = f"The {most} most active of {len(order)} units are shown." if len(order) > most else ""
-    ticks = [f"{p} %" for p in PERCENTILES]
-    figure = walks_sheet(view, walks, ticks)
+    figure = walks_sheet(view, walks, stops(view.estimator))
     if view.image_shape:
-        caption = f"Mean picture E[x|z] at percentiles of the {view.spread}, most active units first."
+        along = f"at percentiles of the {view.spread}" if kind == "percentile" else f"by {kind}"
+        caption = f"Mean picture E[x|z] {along}, most active units first."
     else:
-        caption = f"Change of E[x|z] from the {view.spread}'s median, in standard deviations of each column.{_columns_words(view)}"
+        caption = f"Change of E[x|z] from the {view.spread}'s {others}, in standard deviations of each column.{_columns_words(view)}"
     return Section(
         "traversals",
         "Along each latent unit",
@@ -91,7 +100,7 @@ def _rotation(view: View) -> str:
 
 def manifold_section(view: View, units: Units) -> Section | None:
     """The plane of the two most active units, decoded; for pictures."""
-    if view.image_shape is None or len(units.activity) < 2 or not _finite(view):
+    if view.image_shape is None or len(units.activity) < 2 or columns_of_unit(view.estimator) > 1 or not _finite(view):
         return None
     order = np.argsort(-units.activity.numpy(), kind="stable")
     pair = int(order[0]), int(order[1])
@@ -185,6 +194,8 @@ def components_section(view: View) -> Section:
 
 
 def _finite(view: View) -> bool:
+    if columns_of_unit(view.estimator) > 1:
+        return bool(np.isfinite(traversal(view.estimator, 0)).all())
     return bool(np.isfinite(view.estimator.inverse_transform(prior_quantiles(view.estimator, (1, 50, 99)))).all())
 
 

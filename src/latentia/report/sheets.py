@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import AbilityError
-from ..explore import prior_quantiles
+from ..explore import middle
 from ..explore.components import Components
 from ..explore.image_plots import line_chart, pairs_chart, traversals_chart
+from ..explore.latent import walked
 from ..explore.neighbours import Neighbours
 from ..explore.table_plots import heat_chart, line_of_cells
 from .view import View
@@ -25,10 +26,12 @@ def walks_sheet(view: View, walks: Sequence[tuple[str, np.ndarray]], ticks: Sequ
     if view.image_shape:
         return traversals_chart(walks, ticks, view.image_shape, view.limits)
     _, sd = standard(view)
-    middle = view.estimator.inverse_transform(prior_quantiles(view.estimator, (50,)))
-    panels = [(name, ((x - middle) / sd)[:, view.columns]) for name, x in walks]
+    centre = view.estimator.inverse_transform(middle(view.estimator)[None])
+    panels = [(name, ((x - centre) / sd)[:, view.columns]) for name, x in walks]
     short = [tick.removesuffix(" %") for tick in ticks]
-    return heat_chart(panels, short, view.names, "change, standard deviations", f"percentile of the {view.spread}")
+    kind = walked(view.estimator)
+    along = f"percentile of the {view.spread}" if kind == "percentile" else kind
+    return heat_chart(panels, short, view.names, "change, standard deviations", along)
 
 
 def line_sheet(view: View, ends: np.ndarray, between: np.ndarray) -> Any:

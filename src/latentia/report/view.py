@@ -10,10 +10,25 @@ from ..distributions import Flat
 from ..errors import DataError
 from ..estimators.given import split_rows
 from ..explore.groups import Groups, group
+from ..explore.latent import columns_of_unit, n_units
 from ..explore.tables import leading_columns
+from .page import plural
 
 MAX_ROWS = 5000
 HELD_OUT = "rows held out while learning"
+
+
+def latent_size(estimator: Any) -> str:
+    """How large the latent of a fitted estimator is, in words.
+
+    >>> from latentia.estimators import ProbabilisticPCA
+    >>> latent_size(ProbabilisticPCA(n_latent=2).fit(np.eye(4)))
+    '2 latent units'
+    """
+    if not estimator.model_.latent_shape:
+        return plural(int(estimator._n_features_out), "component")
+    each = columns_of_unit(estimator)
+    return plural(n_units(estimator), "latent unit") + (f" of {each} columns" if each > 1 else "")
 
 
 @dataclass(frozen=True)

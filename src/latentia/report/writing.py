@@ -156,7 +156,7 @@ def _is_error(view: Any) -> bool:
 
 def _subtitle(view: Any) -> str:
     from .page import plural
+    from .view import latent_size
 
-    size = plural(int(view.estimator._n_features_out), "component" if view.mixture else "latent unit")
     rows, columns = plural(len(view.dataset.x), "row"), plural(len(view.dataset.columns), "column")
-    return f"{type(view.estimator).__name__} with {size}, fitted to {view.dataset.name}: {rows}, {columns}."
+    return f"{type(view.estimator).__name__} with {latent_size(view.estimator)}, fitted to {view.dataset.name}: {rows}, {columns}."
