@@ -92,6 +92,7 @@ def test_a_richer_family_does_not_hang_on_the_moments_of_single_rows(name: str) 
 BOUNDED = {
     "gamma": (families.family("gamma", (K,)), families.family("gamma", (K,))),
     "von-mises-fisher": (families.family("von-mises-fisher", (3,)), families.family("von-mises-fisher", (3,))),
+    "relaxed-categorical": (families.family("relaxed-categorical", (3,)), families.family("relaxed-categorical", (3,))),
 }
 
 

@@ -15,6 +15,7 @@ from latentia.explore import (
     manifold,
     middle,
     n_units,
+    path,
     prior_draws,
     prior_quantiles,
     stops,
@@ -182,3 +183,16 @@ def test_a_unit_of_several_columns_is_one_unit(tied):
         assert units.kl.sum() == pytest.approx(kl(q, vae.model_.prior()).mean().item(), rel=1e-4)
     with pytest.raises(AbilityError, match="two numbers"):
         manifold(vae)
+    if kind != "category":
+        ends = [vae.transform(x[[i]])[0] for i in (0, 1)]
+        between = path(vae, *ends, 5, "geodesic")
+        np.testing.assert_allclose(between[[0, -1]], ends, rtol=1e-6)
+
+
+def test_a_choice_has_no_slope_to_follow(rows):
+    options = {"posterior": "categorical", "prior": "categorical", "gradient": "moving-average"}
+    vae = VAE(n_latent=2, hidden=(8,), max_epochs=1, random_state=0, **options).fit(rows)
+    with pytest.raises(AbilityError, match="choice among categories"):
+        interpolation(vae, rows[0], rows[1], kind="geodesic")
+    assert traversal(vae, 1).shape == (10, rows.shape[1])
+    assert np.isfinite(interpolation(vae, rows[0], rows[1])).all()

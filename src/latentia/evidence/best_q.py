@@ -50,7 +50,10 @@ def _as_normal(q: Distribution) -> Distribution | None:
     bounds or is no vector, which is the same for all rows of a family.
     """
     inner: Any = q.support
-    mean, variance = q.mean.detach(), q.variance.detach()
+    try:
+        mean, variance = q.mean.detach(), q.variance.detach()
+    except NotImplementedError:  # of torch's relaxed families
+        return None
     while isinstance(inner, constraints.independent):
         inner = inner.base_constraint
     if mean.ndim != 2 or (inner is not constraints.real and inner is not constraints.real_vector):

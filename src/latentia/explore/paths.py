@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..bounds.evaluate import evaluating
 from ..distributions import centre
-from ..errors import ParameterError, choose
+from ..errors import AbilityError, ParameterError, choose
+from ..families.columns import from_columns
 from .latent import columns_of_unit, n_units
 
 KINDS = ("linear", "spherical", "geodesic")
@@ -103,6 +104,10 @@ def geodesic(decode: Callable[[Tensor], Tensor], start: np.ndarray) -> np.ndarra
 
     def energy() -> Tensor:
         points = decode(torch.cat([ends[:1], inner, ends[1:]])).flatten(1)
+        if not points.requires_grad:
+            raise AbilityError(
+                "A geodesic follows the decoder's slopes, and there are none along a choice among categories. Use kind='linear'."
+            )
         return (len(fine) - 1) * (points[1:] - points[:-1]).square().sum()
 
     def closure() -> Tensor:
@@ -130,10 +135,10 @@ def _spread(curve: np.ndarray, at: np.ndarray, n: int) -> np.ndarray:
 
 def _decoder(estimator: Any) -> Callable[[Tensor], Tensor]:
     model = estimator.model_
-    like = next(model.parameters())
+    like, prior = next(model.parameters()), model.prior()
 
     def decode(z: Tensor) -> Tensor:
-        latents = z.to(like).reshape(1, -1, *model.latent_shape)
+        latents = from_columns(z.to(like), prior).unsqueeze(0)
         with evaluating(model), torch.set_grad_enabled(z.requires_grad):
             return model.standardise(centre(model.likelihood(latents))[0]).cpu().double()
 
