@@ -34,7 +34,7 @@ class LogMean:
     """log 1/n sum w of log-weights that come in chunks `(samples, batch)`, float64.
 
     The error is the delta method's, sd(w) / (mean(w) sqrt(n)), times n^(t - 1/2) where the tail index of the weights,
-    taken one standard error up, is t > 1/2: their variance may be infinite then. As few weights know their own spread
+    taken one and a half standard errors up, is t > 1/2: their variance may be infinite then. As few weights know their own spread
     badly, it is also multiplied by what Student's t needs more than a normal at 99 %, with ess - 1 degrees of freedom, at least 2.
 
     Arguments:
@@ -85,7 +85,7 @@ class LogMean:
         if index is None:
             index = torch.full_like(size, nan)
         else:  # an index of 1: no mean at all
-            relative = relative * n ** (index + self.tail.index_error(index) - 0.5).clamp(0, 0.5)
+            relative = relative * n ** (self.tail.cautious(index) - 0.5).clamp(0, 0.5)
         return RowNumbers(value, relative.masked_fill(size == 0, inf), size, index)
 
 
