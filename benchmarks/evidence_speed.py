@@ -184,7 +184,7 @@ def main() -> None:
         "",
         "Samples where the error is: 200 rows of a linear-Gaussian model, one in twenty with a proposal beside the posterior. The share of",
         "the time that as many samples for every row take, for the same Monte Carlo error of the mean, all pilots counted. A row",
-        "gets at least 100, and about 200 where the tail of its weights must be known, whatever is wanted. Line: a tenth.",
+        "gets at least 100, and about 300 where the tail of its weights must be known, whatever is wanted. Line: a tenth.",
         "",
         "| samples worth one: hard rows | easy rows | samples of every row | its error | error reached | mean samples per row | share of the time |",
         "|---|---|---|---|---|---|---|",

@@ -7,16 +7,16 @@ from torch import Tensor
 
 LEAST = 100  # samples of a row
 STEP = 1.25  # from one number of samples to the next: rows of the same number are drawn for together
-VAGUE = 200  # samples, and
-FEW = 40  # effective samples: below, the tail index is so vague that it widens the error
+VAGUE = 300  # samples, and
+FEW = 60  # effective samples: below, the tail index is so vague that it widens the error
 HALVINGS = 40  # of an interval of 400 powers of ten
 
 
 def allotted(spread: Tensor, share: Tensor, square: float, most: int, least: int = 0) -> Tensor:
     """Whole numbers of samples `(rows,)` with sum_i share_i^2 spread_i^2 f_i(k_i) / k_i <= square and the least sum.
 
-    Without f this is k_i proportional to share_i spread_i. f_i(k) = 1 + (v_i / k)^4, v_i the greater of 200 and of
-    40 effective samples' worth 40 (1 + spread_i^2), is about what the reported squared error exceeds spread_i^2 / k by where
+    Without f this is k_i proportional to share_i spread_i. f_i(k) = 1 + (v_i / k)^4, v_i the greater of 300 and of
+    60 effective samples' worth 60 (1 + spread_i^2), is about what the reported squared error exceeds spread_i^2 / k by where
     the tail is as light as a normal's, as measured: it is gone at 2 v_i. For a price of error each row takes the number
     that is cheapest for it, and the price is found by halving.
 

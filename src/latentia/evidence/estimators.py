@@ -123,7 +123,7 @@ def importance(
     """log 1/k sum_i p(x, z_i) / q(z_i|x) of each row: a lower bound in expectation, log p(x) as k grows.
 
     The Monte Carlo error of a row is the delta method's, sd(w) / (mean(w) sqrt(k)), times k^(t - 1/2) where the tail
-    index of its weights, taken one and a half standard errors up, is t > 1/2: their variance may be infinite then, and their mean
+    index of its weights, taken up to one and a half standard errors up, is t > 1/2: their variance may be infinite then, and their mean
     settles like k^(t - 1). Where z is discrete, states that were never drawn have a floor of their own, see `unseen`. With a poor effective sample size, or an index above 0.7, neither error nor value can be
     believed, and the estimate says so.
 

@@ -34,7 +34,7 @@ class LogMean:
     """log 1/n sum w of log-weights that come in chunks `(samples, batch)`, float64.
 
     The error is the delta method's, sd(w) / (mean(w) sqrt(n)), times n^(t - 1/2) where the tail index of the weights,
-    taken one and a half standard errors up, is t > 1/2: their variance may be infinite then. As few weights know their own spread
+    taken up to one and a half standard errors up, is t > 1/2: their variance may be infinite then. As few weights know their own spread
     badly, it is also multiplied by what Student's t needs more than a normal at 99 %, with ess - 1 degrees of freedom, at least 2.
 
     Arguments:
@@ -79,13 +79,14 @@ class LogMean:
         size = torch.exp(2 * self.first - self.second).nan_to_num(0.0).clamp(max=n)
         if n == 1:
             return RowNumbers(value, torch.full_like(value, nan), size, torch.full_like(value, nan))
-        relative = ((n / size.clamp_min(1e-300) - 1) / (n - 1)).clamp_min(0).sqrt()
+        square = (n / size.clamp_min(1e-300) - 1).clamp_min(0)
+        relative = (square / (n - 1)).sqrt()
         relative = relative * _of_few(size)
         index = self.tail.index()
         if index is None:
             index = torch.full_like(size, nan)
         else:  # an index of 1: no mean at all
-            relative = relative * n ** (self.tail.cautious(index) - 0.5).clamp(0, 0.5)
+            relative = relative * n ** (self.tail.cautious(index, square) - 0.5).clamp(0, 0.5)
         return RowNumbers(value, relative.masked_fill(size == 0, inf), size, index)
 
 

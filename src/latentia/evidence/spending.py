@@ -107,7 +107,7 @@ def _spread(numbers: RowNumbers, size: Tensor) -> Tensor:
 def _heavy(numbers: RowNumbers, size: Tensor) -> Tensor:
     """The same, wider where the tail is heavy for certain, so that the error falls more slowly; a pilot is too small to tell.
 
-    That is an index two standard errors down, of enough effective samples; the reported error takes it one up, which is wide
+    That is an index two standard errors down, of enough effective samples; the reported error takes it up, which is wide
     wherever few weights know their tail badly, and would send samples to rows that are easy.
     """
     tail = numbers.tail.nan_to_num(0.0)

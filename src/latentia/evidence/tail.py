@@ -7,7 +7,8 @@ from torch import Tensor
 
 HEAVY = 0.7  # above it the mean of the weights is not to be trusted at any practical number of samples
 LEAST = 5  # weights in the tail
-CAUTION = 1.5  # standard errors: with fewer, some 12 in 1,000 rows of linear-Gaussian models were beyond 3 errors
+CAUTION = 0.5  # standard errors: without it, some 12 in 1,000 rows of linear-Gaussian models were beyond 3 errors
+EVEN = 0.01
 
 
 def tail_size(n_samples: int) -> int:
@@ -66,9 +67,15 @@ class Tail:
         excess = (weight[:-1] - weight[-1]).flip(0)  # over the threshold, ascending
         return pareto_index(excess)
 
-    def cautious(self, index: Tensor) -> Tensor:
-        """An index of these, one and a half of its standard errors up: a tail that was hardly met looks light."""
-        return index + CAUTION * index_error(index, torch.full_like(index, self.n_samples))
+    def cautious(self, index: Tensor, square: Tensor) -> Tensor:
+        """An index of these, one standard error up, and half a one more where the weights are uneven: a tail that was hardly met looks light.
+
+        Arguments:
+            index: k, `(batch,)`.
+            square: variance of the weights in units of their mean's square, `(batch,)`; of even weights there is little to miss.
+        """
+        up = 1 + CAUTION * square / (square + EVEN)
+        return index + up * index_error(index, torch.full_like(index, self.n_samples))
 
 
 def index_error(index: Tensor, n_samples: Tensor) -> Tensor:
