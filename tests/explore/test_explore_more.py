@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from latentia.errors import AbilityError, ParameterError
-from latentia.estimators import ProbabilisticPCA
+from latentia.estimators import Autoencoder, LinearAutoencoder, ProbabilisticPCA
 from latentia.explore import (
     Watch,
     animate,
@@ -86,6 +86,29 @@ def test_components_of_probabilistic_pca_are_the_principal_axes(rows):
     np.testing.assert_allclose(np.abs((unit * want.components_).sum(1)), 1, atol=1e-6)
     np.testing.assert_allclose(found.centre, rows.mean(0), rtol=1e-6)
     assert (found.directions.max(1) == np.abs(found.directions).max(1)).all()
+
+
+LINEAR = {
+    "closed form": lambda: LinearAutoencoder(3),
+    "by gradient": lambda: LinearAutoencoder(3, learner="plain", max_epochs=50, random_state=0),
+    "a network": lambda: Autoencoder(3, hidden=(), max_epochs=5, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_components_of_linear_autoencoders_are_the_principal_axes_with_their_deviations(name):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 6)) * [5, 3, 2, 0.3, 0.2, 0.1] @ np.linalg.qr(rng.normal(size=(6, 6)))[0] + 7
+    model = LINEAR[name]().fit(x)
+    found = components(model, x)
+    seen = x if name == "closed form" else model.reconstruct(x)  # the axes of what a model gives back are its own
+    want = PCA(n_components=3).fit(seen)
+    wanted = np.sqrt(want.explained_variance_ * 399 / 400)[:, None] * want.components_
+    sign = np.sign((found.directions * wanted).sum(1, keepdims=True))
+    np.testing.assert_allclose(sign * found.directions, wanted, atol=1e-5)
+    np.testing.assert_allclose(found.centre, seen.mean(0), atol=1e-5)
+    with pytest.raises(AbilityError, match="no prior that says how far"):
+        components(model)
 
 
 def test_components_of_a_mixture_are_its_means_and_a_network_has_none(mixture, table_vae):

@@ -188,14 +188,21 @@ def explore(
     ] = None,
     units: Annotated[str | None, typer.Option("--units", help="Numbers of latent units, from 0: 0,1.")] = None,
     n: Annotated[int | None, typer.Option("--n", "-n", help="Points, components or neighbours.")] = None,
-    way: Annotated[str, typer.Option("--way", help="Of interpolation: linear, spherical, geodesic.")] = "linear",
-    zoom: Annotated[float, typer.Option("--zoom", help="Of field: above 1 is nearer, below 1 farther away.")] = 1.0,
-    every: Annotated[int, typer.Option("--every", help="Of training: epochs between two frames.")] = 5,
+    way: Annotated[
+        str | None, typer.Option("--way", help="Of interpolation: linear (without it), spherical, geodesic.")
+    ] = None,
+    zoom: Annotated[
+        float | None, typer.Option("--zoom", help="Of field: above 1 is nearer, below 1 farther away; 1 without it.")
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option("--every", help="Of training: epochs between two frames; 5 without it.")
+    ] = None,
     force: Force = False,
     json: Json = False,
 ) -> int:
     """One picture of what a run has learnt, and the numbers in it."""
-    from .explore_command import Asked, numbers_of, run_explore
+    from .explore_asked import Asked, numbers_of
+    from .explore_command import run_explore
 
     asked = Asked(numbers_of(rows, "--rows"), numbers_of(units, "--units"), n, way, zoom, every)
     return run_explore(run, what, source, asked, out, values, force, json)

@@ -11,33 +11,11 @@ from ..data import Dataset
 from ..errors import AbilityError, DataError, ParameterError, RunError, choose
 from ..estimators import load_latent as load_run
 from ..fitted import read_record
+from .explore_asked import WHAT, Asked
 from .output import check_target, write_array
 from .showing import print_json
 from .sources import in_memory, read
 from .using import matching
-
-WHAT = ("traversal", "interpolation", "manifold", "map", "training", "field", "components", "neighbours")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line asked for.
-
-    Arguments:
-        rows: numbers of rows of the data, from 0.
-        units: numbers of latent units, from 0.
-        n: points, steps or neighbours; None is each picture's own choice.
-        kind: of an interpolation's way.
-        zoom: of a field.
-        every: epochs between two frames of a training.
-    """
-
-    rows: tuple[int, ...]
-    units: tuple[int, ...]
-    n: int | None
-    kind: str
-    zoom: float
-    every: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +33,7 @@ def run_explore(
 ) -> int:  # fmt: skip
     """Draw, write, say where."""
     choose("WHAT", what, WHAT)
+    asked.check(what)
     estimator = load_run(run)
     _check_rows(estimator, what)
     target = out or run / "explore" / (f"{what}.webp" if what == "training" else f"{what}.png")
@@ -64,7 +43,7 @@ def run_explore(
     for path in (target, strip):
         if out is not None and path is not None and path.exists() and not force:
             raise RunError(f"{path} exists already and is kept. Choose another --out, or add --force.")
-    drawn = _DRAW[what](estimator, _data(run, estimator, source), asked)
+    drawn = _DRAW[what](estimator, _data(run, estimator, source), replace(asked, init=_begun_from(run)))
     target.parent.mkdir(parents=True, exist_ok=True)
     written = _write(drawn, target, strip)
     if values is not None:
@@ -75,14 +54,6 @@ def run_explore(
     else:
         print("\n".join(str(path) for path in written))
     return 0
-
-
-def numbers_of(text: str | None, name: str) -> tuple[int, ...]:
-    """Whole numbers from a list such as 3,7."""
-    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
-    if not all(part.isdigit() for part in parts):
-        raise ParameterError(f"{name} {text!r} is no list of whole numbers. Use numbers from 0, such as 3,7.")
-    return tuple(int(part) for part in parts)
 
 
 def _check_rows(estimator: Any, what: str) -> None:
@@ -108,6 +79,12 @@ def _data(run: Path, estimator: Any, source: str | None) -> Dataset:
     if not isinstance(asked, dict):
         raise RunError(f"{run} was not made by `latentia fit`, so its data are not known. Name them: --data FILE.")
     return in_memory(estimator, read(asked))
+
+
+def _begun_from(run: Path) -> Path | None:
+    """The run whose weights this one began from."""
+    init = (read_record(run).get("asked") or {}).get("init")
+    return None if init is None else Path(init)
 
 
 def _write(drawn: Drawn, target: Path, strip: Path | None) -> list[Path]:
@@ -166,7 +143,7 @@ def _interpolation(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
             f"--rows named {len(rows)} rows. An interpolation goes between two, such as --rows 3,7; name as many pairs as you like."
         )
     pairs = rows.reshape(-1, 2)
-    ways = [interpolation(estimator, data.x[a], data.x[b], asked.n or 9, asked.kind) for a, b in pairs]
+    ways = [interpolation(estimator, data.x[a], data.x[b], asked.n or 9, asked.way or "linear") for a, b in pairs]
     view = _view(estimator, data)
     if len(pairs) == 1:
         return Drawn(line_sheet(view, data.x[rows], ways[0]), ways[0], list(data.columns))
@@ -210,8 +187,8 @@ def _training(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
         )
     view = _view(estimator, data)
     part = view.shown.take(1500, view.seed)
-    again = type(estimator)(**estimator.get_params()).set_params(random_state=view.seed, verbose=0)
-    watch = Watch(again, part.x, asked.every)
+    again = _begun(estimator, asked.init).set_params(random_state=view.seed, verbose=0)
+    watch = Watch(again, part.x, asked.every or 5)
     again.fit(data.x, sample_weight=data.weight, callbacks=[watch])
     frames = training_frames(watch, part.label, view.image_shape, view.limits)
     epochs = np.repeat(watch.epochs, len(part.x))[:, None]
@@ -220,11 +197,21 @@ def _training(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
     return Drawn(None, values, names, tuple(frames))
 
 
+def _begun(estimator: Any, init: Path | None) -> Any:
+    """An estimator that is about to be fitted as this one was."""
+    params = estimator.get_params()
+    if init is None:
+        return type(estimator)(**params)
+    if not init.exists():
+        raise RunError(f"The fit began from the weights of {init}, which is not there any more. Bring it back.")
+    return load_run(init).set_params(**{**params, "warm_start": True})
+
+
 def _field(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
     from ..explore import move_of, vector_field
     from ..explore.field_plots import field_chart
 
-    found = vector_field(move_of(estimator), data.x, asked.n or 24, asked.zoom)
+    found = vector_field(move_of(estimator), data.x, asked.n or 24, asked.zoom or 1.0)
     values = np.hstack([found.points, found.vectors])
     return Drawn(field_chart(found), values, ["x", "y", "dx", "dy"])
 
@@ -233,7 +220,7 @@ def _components(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
     from ..explore import components
     from ..report.sheets import components_sheet
 
-    found = components(estimator)
+    found = components(estimator, data.x)
     some = replace(found, directions=found.directions[: asked.n]) if asked.n else found
     return Drawn(components_sheet(_view(estimator, data), some), some.directions, list(data.columns))
 

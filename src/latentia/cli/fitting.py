@@ -53,6 +53,7 @@ def run_fit(
     data = in_all(lambda: open_data(source, **selection))
     estimator = new(model, params, init)
     asked = answered({"source": _portable(source), **selection}, data)
+    asked |= {} if init is None else {"init": _portable(str(init))}
     return _run(estimator, data, out, asked, wishes, resume=False)
 
 

@@ -12,7 +12,8 @@ SAMPLE = 10_000  # rows of a stream that reports and closing tables look at
 
 def read(asked: dict[str, Any]) -> Dataset | Shards:
     """What a run was asked for; runs that say nothing of streams were in memory."""
-    return open_data(asked["source"], **{"stream": "no", **{k: v for k, v in asked.items() if k != "source"}})
+    selection = {key: value for key, value in asked.items() if key not in ("source", "init")}
+    return open_data(asked["source"], **{"stream": "no", **selection})
 
 
 def answered(asked: dict[str, Any], data: Dataset | Shards) -> dict[str, Any]:

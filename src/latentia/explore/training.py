@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..bounds.evaluate import evaluating
-from ..distributions import centre
+from ..distributions import Flat, centre
 from ..errors import ParameterError
+from ..families.columns import from_columns
 from ..randomness import Stream, row_noise
 
 
@@ -20,10 +21,11 @@ class Watch:
         estimator: the one that is being fitted.
         X: rows to map, user's units.
         every: epochs between two looks; before the first of them epochs 1, 2, 4, 8, ... are looked at.
-        n_draws: draws of z from the prior, the same ones each time.
+        n_draws: draws of z from the prior, the same ones each time; of an autoencoder, which has no prior, the codes of the
+            first rows.
 
     After the fit: `epochs`, a list; `means`, posterior means `(rows, units)` of each; `draws`, E[x|z] in the user's units
-    `(n_draws, columns)` of each, empty where the model has no such mean.
+    `(n_draws, columns)` of each; `drawn`, what these are, in words.
 
     >>> from latentia.estimators import VAE
     >>> x = np.random.default_rng(0).normal(size=(64, 5))
@@ -41,6 +43,7 @@ class Watch:
         self.epochs: list[int] = []
         self.means: list[np.ndarray] = []
         self.draws: list[np.ndarray] = []
+        self.drawn = "draws from the prior, decoded"
 
     def __call__(self, loop: Any) -> None:
         epoch = len({row["epoch"] for row in loop.history})
@@ -50,8 +53,13 @@ class Watch:
         model, posterior = loop.model, loop.posterior
         like = next(p for module in (model, posterior) for p in module.parameters())
         with evaluating(model, posterior), Stream(0, like.device):
-            self.means.append(_numbers(self._means(model, posterior, like)))
-            z = model.prior().sample(torch.Size((1, self.n_draws)))
+            means, prior = self._means(model, posterior, like), model.prior()
+            if isinstance(prior, Flat):
+                self.drawn = "the first rows, reconstructed"
+                z = from_columns(means[: self.n_draws], prior).unsqueeze(0)
+            else:
+                z = prior.sample(torch.Size((1, self.n_draws)))
+            self.means.append(_numbers(means))
             self.draws.append(_numbers(centre(model.likelihood(z))[0]))
         self.epochs.append(epoch)
 

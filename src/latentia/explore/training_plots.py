@@ -38,7 +38,7 @@ def training_frames(
         fig.suptitle(f"epoch {epoch}", x=0.01, ha="left", fontsize=10, fontweight="bold")
         if shape:
             axes[1].imshow(tile(as_images(draws, shape, limits), PER_LINE, gap(shape)))
-            axes[1].set_title("draws from the prior, decoded", fontweight="normal")
+            axes[1].set_title(watch.drawn, fontweight="normal")
             quiet(axes[1])
         frames.append(pixels(fig))
     return frames

@@ -86,7 +86,9 @@ def components_sheet(view: View, found: Components) -> Any:
     mean, sd = standard(view)
     cells = (rows - mean if found.kind == "means" else rows)[:, view.columns] / sd[view.columns]
     title = "mean of each component" if found.kind == "means" else "change along each axis"
-    return heat_chart([(title, cells)], names, view.names, "standard deviations", found.kind[:-1])
+    return heat_chart(
+        [(title, cells)], names, view.names, "standard deviations", {"means": "mean", "axes": "axis"}[found.kind]
+    )
 
 
 def neighbours_sheet(view: View, x: np.ndarray, rows: np.ndarray, found: Neighbours) -> Any:
