@@ -1,15 +1,19 @@
 """What a denoising autoencoder has to undo: noise, masked cells, salt and pepper; in the user's units."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from hashlib import blake2b
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Normal, Uniform
 
 from .distributions import draw
 from .errors import DataError, ParameterError
+from .randomness import PartNoise, RowNoise, Stream, current_part, current_row_noise, row_noise
 
 KINDS = ("gaussian", "masking", "salt-and-pepper")
 
@@ -17,7 +21,8 @@ KINDS = ("gaussian", "masking", "salt-and-pepper")
 class Corruption(ABC):
     """Rows -> corrupted rows of the same shape, `(batch, *event)`, drawn anew at every call.
 
-    While learning the noise is the run's own; at evaluation it belongs to the row's content and the seed.
+    While learning the noise is the run's own. At evaluation it belongs to the row's content and the seed; a function of the
+    user's draws for all rows at once, and its noise then belongs to the seed and to the rows that it is given together.
     """
 
     @abstractmethod
@@ -90,21 +95,40 @@ class SaltAndPepper(Corruption):
 
 @final
 class Given(Corruption):
-    """A function of the user's, and a look at what it gives.
+    """A function of the user's, handed a copy of the rows, and a look at what it gives.
+
+    What it draws from `torch` or from `numpy.random` is settled by the run's seed, and both generators are afterwards as
+    they were. A generator that the function keeps for itself goes its own way, from fit to fit and past every resume. A
+    function that draws from `numpy.random` cannot be recorded.
 
     Arguments:
-        function: a tensor of rows -> a tensor of the same shape.
+        function: a tensor of rows -> a tensor of the same shape; it may write into what it is given.
+
+    >>> x = torch.ones(3, 2)
+    >>> Given(lambda rows: rows.mul_(0.5))(x).unique().item(), x.unique().item()
+    (0.5, 1.0)
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.function(x)
+        noise = current_row_noise()
+        if noise is not None:
+            with Stream(_seed_of(noise), x.device), _numpy_random():
+                return self._applied(x)
+        part = current_part()
+        with _numpy_random(), nullcontext() if part is None else PartNoise(*part, axis=0):
+            return self._applied(x)
+
+    def _applied(self, x: Tensor) -> Tensor:
+        out = self.function(x.clone())
+        return out.to(x) if torch.is_tensor(out) else out  # numpy's noise makes float64 of float32
 
     def check(self, x: Tensor) -> None:
         """Raise `DataError` where the corrupted rows x have another shape, are not finite, or are all alike."""
-        out = self.function(x)
+        with row_noise(x, 0):
+            out = self(x)
         if not torch.is_tensor(out) or out.shape != x.shape:
             what = tuple(out.shape) if torch.is_tensor(out) else type(out).__name__
             raise DataError(
@@ -116,6 +140,48 @@ class Given(Corruption):
             raise DataError(
                 f"The corruption makes all {len(x)} rows alike, which destroys everything. Leave some of each row."
             )
+
+
+def _seed_of(noise: RowNoise) -> int:
+    """A seed that belongs to these rows together, another at every call."""
+    steps = noise.uniform(1) * 2.0**53
+    return int(steps.to(torch.int64).sum()) % 2**63
+
+
+@contextmanager
+def _numpy_random() -> Iterator[None]:
+    """Inside, numpy's global generator follows torch's; afterwards it is as it was.
+
+    It is the old generator of all, since that is the one that the user's functions draw from. Torch's state is the one that
+    runs keep and resume. A number is drawn from it only where the function moved numpy's, so that functions of torch alone
+    see, step by step and recorded, the numbers that torch has for them.
+    """
+    outer = np.random.get_state()  # noqa: NPY002
+    own = torch.get_rng_state().numpy().tobytes() + f"{current_part()}".encode()  # processes' torch streams are alike
+    np.random.seed(int.from_bytes(blake2b(own, digest_size=4).digest(), "little"))  # noqa: NPY002
+    begun = _words(np.random.get_state())  # noqa: NPY002
+    try:
+        yield
+        moved = _words(np.random.get_state()) != begun  # noqa: NPY002
+    finally:
+        np.random.set_state(outer)  # noqa: NPY002
+    if moved:
+        _refuse_recording()
+        torch.rand(())
+
+
+def _words(state: Any) -> tuple[Any, ...]:
+    """A state of numpy's generator, to be compared."""
+    kind, keys, *rest = state
+    return kind, keys.tobytes(), *rest
+
+
+def _refuse_recording() -> None:
+    """Raise where the step is being recorded: numpy's numbers of this step would be written down for all steps."""
+    from torch.fx.experimental.proxy_tensor import get_proxy_mode
+
+    if get_proxy_mode() is not None:
+        raise ParameterError("The corruption draws from numpy.random, which cannot be recorded.")
 
 
 def _share(share: float) -> float:

@@ -1,6 +1,5 @@
 """Autoencoders as estimators: conformance, refusals, tied and pre-trained layers, denoising, few labels, save and load."""
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import latentia
 from latentia import Autoencoder, DenoisingAutoencoder, LinearAutoencoder, LogisticPCA
-from latentia.errors import AbilityError, DataError, ParameterError, RunError
-from latentia.estimators import EXPECTED_FAILED_CHECKS, load_latent
+from latentia.errors import AbilityError, DataError, ParameterError
+from latentia.estimators import EXPECTED_FAILED_CHECKS
 
 IRIS = load_iris().data
 DIGITS = load_digits().data[:200]
@@ -251,73 +248,6 @@ def test_the_noise_scale_is_in_the_users_units() -> None:
     assert dae(noise_scale=0.2).fit(IRIS).noise_scale_ == 0.2
 
 
-# --- few labels ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.filterwarnings("ignore:.*columns are constant")
-def test_codes_feed_a_classifier() -> None:
-    x, y = load_digits(return_X_y=True)
-    pipe = make_pipeline(LinearAutoencoder(20), LogisticRegression(max_iter=500))
-    assert pipe.fit(x[:800], y[:800]).score(x[800:], y[800:]) > 0.85
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_fine_tuning_learns_from_labels_and_leaves_the_source_alone(tied: bool) -> None:
-    x, y = load_digits(return_X_y=True)
-    names = np.array([f"digit {i}" for i in range(10)])[y]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = tiny(n_latent=16, hidden=(64,), max_epochs=10, tied=tied).fit(x)
-    before = model.transform(x)
-    tuned = model.fine_tune(x[:300], names[:300], max_epochs=30, learning_rate=3e-3)
-    assert tuned.score(x[300:], names[300:]) > 0.8
-    assert tuned.predict_proba(x[:5]).sum(1) == pytest.approx(1)
-    assert tuned.transform(x).shape == (len(x), 16)
-    assert np.array_equal(model.transform(x), before)
-    again = model.fine_tune(x[:300], names[:300], max_epochs=30, learning_rate=3e-3)
-    assert np.array_equal(again.predict_proba(x), tuned.predict_proba(x))
-
-
-LABELS = {
-    "text": np.array(["setosa", "versicolor", "virginica"])[np.repeat(range(3), 50)],
-    "objects": np.array(["a", "b", "c"], dtype=object)[np.repeat(range(3), 50)],
-    "whole": np.repeat([7, -1, 3], 50),
-    "reals": np.repeat([0.5, 1.5, 2.5], 50),
-    "booleans": np.arange(150) < 50,
-}
-
-
-@pytest.mark.parametrize("kind", LABELS)
-@pytest.mark.parametrize("source", [tiny(), tiny(tied=True, scale="standard"), dae()])
-def test_what_was_fine_tuned_is_saved_and_loaded(source: Any, kind: str, tmp_path: Path) -> None:
-    tuned = clone(source).fit(IRIS).fine_tune(IRIS[::3], LABELS[kind][::3], max_epochs=3)
-    tuned.save(tmp_path / "run")
-    loaded = latentia.load(tmp_path / "run")
-    assert loaded.predict(IRIS).tolist() == tuned.predict(IRIS).tolist()
-    assert loaded.classes_.dtype == tuned.classes_.dtype
-    for name in ("predict_proba", "transform"):
-        assert np.array_equal(getattr(loaded, name)(IRIS), getattr(tuned, name)(IRIS))
-    assert (loaded.fit_.status, loaded.fit_.history[-1]["bound"]) == (
-        tuned.fit_.status,
-        tuned.fit_.history[-1]["bound"],
-    )
-    assert np.array_equal(loaded.source.transform(IRIS), tuned.source.transform(IRIS))
-    assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix in (".pkl", ".pt", ".pickle")]
-
-
-def test_a_classifier_is_no_estimator_of_latents(tmp_path: Path) -> None:
-    tuned = tiny().fit(IRIS).fine_tune(IRIS, LABELS["whole"], max_epochs=1)
-    tuned.save(tmp_path)
-    with pytest.raises(RunError, match=r"fine-tuned classifier.*source"):
-        load_latent(tmp_path)
-    assert load_latent(tmp_path / "source").n_latent == tuned.source.n_latent
-    record = json.loads((tmp_path / "run.json").read_text())
-    del record["classes"]
-    (tmp_path / "run.json").write_text(json.dumps(record))
-    with pytest.raises(RunError, match="damaged"):
-        latentia.load(tmp_path)
-
-
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 BAD: list[tuple[Any, np.ndarray, type[Exception], str]] = [
@@ -369,11 +299,3 @@ def test_constant_columns_and_integers_are_taken() -> None:
             model = clone(estimator).fit(x)
         assert np.isfinite(model.reconstruct(x)).all()
         assert np.isfinite(model.score(x))
-
-
-def test_labels_that_tell_nothing_apart_are_refused() -> None:
-    model = tiny().fit(IRIS)
-    with pytest.raises(DataError, match="one label for each row"):
-        model.fine_tune(IRIS, np.zeros(3))
-    with pytest.raises(DataError, match="nothing to tell apart"):
-        model.fine_tune(IRIS, np.zeros(150))

@@ -91,6 +91,15 @@ def test_an_estimator_says_what_it_cannot_use(options: dict[str, Any], words: st
         latentia.VAE(**given).fit(X)
 
 
+@pytest.mark.parametrize("name", ["VAE", "Autoencoder", "DenoisingAutoencoder"])
+@pytest.mark.parametrize("noise", ["foo", -1.0, 0, NAN, None, [1.0]], ids=str)
+def test_what_is_no_noise_is_called_noise(noise: Any, name: str) -> None:
+    """The family's own name for it is another, which the user never wrote."""
+    with pytest.raises(ParameterError) as error:
+        getattr(latentia, name)(2, noise=noise, hidden=(4,), max_epochs=1).fit(X)
+    assert str(error.value).startswith(f"noise={noise!r}")
+
+
 def test_every_number_that_is_checked_belongs_to_an_estimator() -> None:
     """Text, whose words are learnt, has parameters of its own."""
     known = {

@@ -109,6 +109,32 @@ def to_numeric(values: object, *, where: str) -> np.ndarray:
     return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
 
 
+def check_real(values: object, name: str) -> None:
+    """Raise `DataError` where complex numbers came; scikit-learn's own words for it print the numbers too.
+
+    Args:
+        values: an array, a tensor, a data frame or nested sequences.
+        name: what the message calls them.
+
+    >>> check_real([[1.0, 2j]], "the data")
+    Traceback (most recent call last):
+    ...
+    latentia.errors.DataError: the data: complex numbers came (Complex data not supported). Give real and imaginary \
+parts as columns of their own.
+    """
+    types = getattr(values, "dtypes", None)
+    kinds = [getattr(values, "dtype", None)] if types is None else list(np.atleast_1d(np.asarray(types, dtype=object)))
+    if isinstance(values, (list, tuple)):
+        try:
+            kinds = [np.asarray(values).dtype]
+        except ValueError:  # rows of several lengths, which others refuse
+            return
+    if any("complex" in str(kind) for kind in kinds):
+        raise DataError(
+            f"{name}: complex numbers came (Complex data not supported). Give real and imaginary parts as columns of their own."
+        )
+
+
 def _as_array(values: object, where: str) -> np.ndarray:
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise DataError(f"{where}: {int(np.ma.count_masked(values))} cells are masked. Fill them in first.")
@@ -167,8 +193,7 @@ def _check_shape(x: np.ndarray, min_rows: int, name: str) -> None:
 def _check_kind(x: np.ndarray, name: str) -> None:
     if x.dtype.kind in "biuf":
         return
-    if x.dtype.kind == "c":
-        raise DataError(f"{name}: Complex data not supported. Give real and imaginary parts as two columns.")
+    check_real(x, name)
     if x.dtype.kind in "USO":
         raise DataError(f"{name} {_first_text(x)}")
     kind = {"M": "dates", "m": "durations", "V": "records"}.get(x.dtype.kind, "values")

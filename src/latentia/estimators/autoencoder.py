@@ -11,16 +11,18 @@ from ..binarise import Binarise
 from ..bounds import Reconstruction
 from ..conditional import Conditional
 from ..errors import ParameterError
+from ..families import DiscretisedLogisticMixture
 from ..learn import AmortizedVI, Learner, Schedule
 from ..models import Decoder, Model
+from ..networks.centred import Centred
 from ..networks.transposed import Transposed, linears
 from ..posteriors import Point
-from .building import make_networks
+from .building import networks_of_sizes
 from .facts import Facts, as_facts
 from .fine_tuning import FineTuned, fine_tune
 from .given import Given
 from .plan import Plan, make_binarise
-from .points import PointEstimator, plan_of_error
+from .points import PointEstimator, levels_of, plan_of_error
 from .pretraining import pretrain
 
 
@@ -29,8 +31,9 @@ class Autoencoder(PointEstimator):
 
     Arguments:
         n_latent: size of z.
-        likelihood: "auto" ("bernoulli" for zeros and ones, else "normal", a squared error), or any likelihood of cells;
-            "cross-entropy" for grey levels.
+        likelihood: "auto" ("bernoulli" for zeros and ones, else "normal", a squared error), or any likelihood of cells or of
+            rows, see `latentia families`; "cross-entropy" for grey levels.
+        likelihood_options: of the family of that name, such as {"df": 5.0} of a "student-t", {"rank": 3} of a "low-rank-normal".
         scale: "auto", "none", "standard" or "unit": the map to the units in which errors are measured.
         noise: scale of a normal likelihood, model units; 1 makes it the squared error. Others as for `VAE`.
         binarize: None, "stochastic" or "threshold", for grey levels.
@@ -61,6 +64,7 @@ class Autoencoder(PointEstimator):
         n_latent: int = 8,
         *,
         likelihood: str = "auto",
+        likelihood_options: dict[str, Any] | None = None,
         scale: str = "auto",
         noise: float | str = 1.0,
         binarize: str | None = None,
@@ -89,6 +93,7 @@ class Autoencoder(PointEstimator):
         verbose: int = 0,
     ) -> None:
         self.n_latent, self.likelihood, self.scale, self.noise = n_latent, likelihood, scale, noise
+        self.likelihood_options = likelihood_options
         self.binarize, self.network, self.image_shape = binarize, network, image_shape
         self.hidden, self.activation = hidden, activation
         self.tied, self.pretrain_epochs = tied, pretrain_epochs
@@ -104,8 +109,9 @@ class Autoencoder(PointEstimator):
         facts = as_facts(x, weight)
         free = not self.sparsity and not self.contraction and self._warns_of_identity
         more = self._warn_identity(int(self.n_latent), len(facts.low)) if free else ()
-        plan = plan_of_error(facts, weight, self.likelihood, self.scale, self.noise, self.columns_, more)
-        self.n_categories_ = int(facts.high.max()) + 1 if plan.likelihood == "categorical" else 0
+        given = self.likelihood, self.scale, self.noise
+        plan = plan_of_error(facts, weight, *given, self.columns_, more, self.likelihood_options)
+        self.n_categories_ = levels_of(facts, plan)
         return plan
 
     def _binarise(self, x: np.ndarray | Facts) -> Binarise | None:
@@ -119,15 +125,19 @@ class Autoencoder(PointEstimator):
             )
         if (self.tied or self.pretrain_epochs) and self.network != "mlp":
             raise ParameterError("tied=True and pretrain_epochs need layers of one sort. Use network='mlp'.")
-        family = plan.family(n_features, self.noise, max(1, self.n_categories_))
-        encoder, decoder = make_networks(self, n_features, family.n_raw, per_unit=1)
-        if self.tied and family.n_raw != 1:
+        family = plan.family(n_features, self.noise, max(1, self.n_categories_), self.likelihood_options)
+        n_latent = int(self.n_latent)
+        encoder, decoder = networks_of_sizes(self, n_features, n_latent, n_latent, family.n_outputs)
+        if isinstance(family, DiscretisedLogisticMixture):
+            half = max(1, self.n_categories_ - 1) / 2
+            encoder = Centred(half, half, encoder)
+        if self.tied and family.n_outputs != n_features:
             raise ParameterError(
-                f"A decoder with the encoder's weights has one number per column; likelihood={plan.likelihood!r} with "
-                f"noise={self.noise!r} needs {family.n_raw}. Use tied=False."
+                f"A decoder with the encoder's weights has one number per column, {n_features} in all; "
+                f"likelihood={plan.likelihood!r} with noise={self.noise!r} needs {family.n_outputs}. Use tied=False."
             )
         decoder = Transposed(linears(encoder), self.activation) if self.tied else decoder
-        likelihood = Conditional(decoder, family, (self.n_latent,))
+        likelihood = Conditional(decoder, family, (n_latent,))
         likelihood.start_at(torch.as_tensor(plan.mean), torch.as_tensor(plan.sd))
         model = Decoder(likelihood, plan.scaling, encoder if self.tied else None)
         return model, self._learner(Point(None if self.tied else encoder), n_rows)

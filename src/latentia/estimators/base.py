@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from ..binarise import Binarise
 from ..fitted import Fit
@@ -102,9 +103,13 @@ class LatentEstimator(Answers, BaseEstimator, ABC):
         return checked_rows(self, X, reset=reset)
 
     def save(self, path: str | Path, **more: Any) -> None:
-        """Write the run folder: run.json, weights.safetensors, history.csv; nothing is pickled."""
+        """Write the run folder: run.json, weights.safetensors, history.csv; nothing is pickled.
+
+        Raises: `NotFittedError` before `fit`.
+        """
         from .saving import save
 
+        check_is_fitted(self, "fit_")
         save(self, Path(path), **more)
 
     def describe(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Networks and learner of a VAE, from an estimator's parameters."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,6 @@ VAE_NETWORKS = (*NETWORKS, "pixelcnn")
 BOUNDS = ("elbo", "importance-weighted", "renyi")
 
 
-def make_networks(estimator: Any, n_features: int, n_raw: int, per_unit: int = 2) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder: x -> `per_unit` raw numbers for each latent unit, z -> `n_raw` per cell."""
-    n_latent = int(estimator.n_latent)
-    return networks_of_sizes(estimator, n_features, per_unit * n_latent, n_latent, n_raw * n_features)
-
-
 def networks_of_sizes(
     estimator: Any,
     n_features: int,
@@ -37,6 +32,7 @@ def networks_of_sizes(
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder: x -> `n_encoded` numbers, `n_latent` numbers -> `n_decoded`."""
     choose("network", estimator.network, networks)
+    _check_image_shape(estimator.image_shape)
     hidden = tuple(estimator.hidden)
     if estimator.network == "mlp":
         encoder = MLP(n_features, n_encoded, hidden, estimator.activation)
@@ -65,6 +61,19 @@ def shape_of_images(estimator: Any, n_features: int) -> tuple[int, ...]:
             f"{shape or None} came. Give it, or use network='mlp'."
         )
     return shape
+
+
+def _check_image_shape(shape: Any) -> None:
+    """Raise `ParameterError` unless it is None, or two or three whole numbers of at least 1."""
+    if shape is None:
+        return
+    sizes = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else ()
+    whole = all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0 for size in sizes)
+    if len(sizes) not in (2, 3) or not whole:
+        raise ParameterError(
+            f"image_shape={shape!r} cannot be used. Use (height, width) or (height, width, channels), whole numbers such as "
+            "(28, 28)."
+        )
 
 
 def pixel_by_pixel(estimator: Any, family: Family, n_features: int) -> Family:

@@ -57,6 +57,7 @@ class DenoisingAutoencoder(Autoencoder):
         noise_scale: float | None = None,
         corruption_share: float = 0.3,
         likelihood: str = "auto",
+        likelihood_options: dict[str, Any] | None = None,
         scale: str = "auto",
         noise: float | str = 1.0,
         binarize: str | None = None,
@@ -86,6 +87,7 @@ class DenoisingAutoencoder(Autoencoder):
     ) -> None:
         self.corruption, self.noise_scale, self.corruption_share = corruption, noise_scale, corruption_share
         self.n_latent, self.likelihood, self.scale, self.noise = n_latent, likelihood, scale, noise
+        self.likelihood_options = likelihood_options
         self.binarize, self.network, self.image_shape = binarize, network, image_shape
         self.hidden, self.activation = hidden, activation
         self.tied, self.pretrain_epochs = tied, pretrain_epochs

@@ -119,13 +119,27 @@ def plan_of_error(
     noise: float | str,
     columns: Sequence[str] | None,
     more: tuple[str, ...] = (),
+    own: dict[str, Any] | None = None,
 ) -> Plan:
-    """The plan of a reconstruction error: like a density's, but whole numbers are taken as they are."""
+    """The plan of a reconstruction error: like a density's, but whole numbers are taken as they are.
+
+    Arguments:
+        x, weight, likelihood, scale: as for `make_plan`.
+        noise: scale of a normal likelihood.
+        columns: names, for messages.
+        more: further sentences of the plan.
+        own: options of the likelihood's family, from the user.
+    """
     facts = as_facts(x, weight)
     plan = make_plan(facts, likelihood, scale, exact_levels=False)
     floor = plan.floor if isinstance(noise, str) else 0.0
     kept = plan.sentences if floor else tuple(s for s in plan.sentences if "noise scale is at least" not in s)
     plan = replace(plan, floor=floor, sentences=(*kept, *more))
-    n_categories = int(facts.high.max()) + 1 if plan.likelihood == "categorical" else 1
-    check_support(facts, plan, plan.family(len(facts.low), noise, n_categories), columns)
+    n_categories = max(1, levels_of(facts, plan))
+    check_support(facts, plan, plan.family(len(facts.low), noise, n_categories, own), columns)
     return plan
+
+
+def levels_of(facts: Facts, plan: Plan) -> int:
+    """How many values, from 0, a cell has under a family that must be told; 0 under others."""
+    return int(facts.high.max()) + 1 if plan.counts_levels else 0

@@ -13,6 +13,7 @@ from ..errors import ParameterError
 from ..families import Normal
 from ..learn import AmortizedVI, fit
 from ..models import Decoder
+from ..networks.centred import Centred
 from ..networks.transposed import Transposed, linears
 from ..posteriors import Point
 from .given import Given, InMemory
@@ -30,11 +31,13 @@ def pretrain(estimator: Any, given: Given) -> None:
     options = {"weight": None if weight is None else torch.as_tensor(weight), "max_epochs": estimator.pretrain_epochs}
     options |= {"batch_size": estimator.batch_size, "seed": estimator.seed_, "device": estimator.device}
     options |= {"precision": estimator.precision}
+    how = {"optimizer": estimator.optimizer, "learning_rate": estimator.learning_rate}
+    how["execution"] = "eager" if estimator.learner_.execution == "eager" else "auto"  # a layer is not worth compiling
     n_layers = len(linears(estimator.encoder_network()))
     for i in range(n_layers):
         model, q = layer(estimator, i, n_layers)
         bound = estimator.learner_.bound if i == 0 else Reconstruction()
-        learner = AmortizedVI(q, bound=bound, optimizer=estimator.optimizer, learning_rate=estimator.learning_rate)
+        learner = AmortizedVI(q, bound=bound, **how)
         fit(model, learner, rows, transform=estimator.binarise_ if i == 0 else None, **options)
         if i == 0 and estimator.binarise_ is not None:
             rows = estimator.binarise_(torch.as_tensor(rows), estimator.seed_)
@@ -50,7 +53,10 @@ def layer(estimator: Any, i: int, n_layers: int) -> tuple[Decoder, Point]:
     """The i-th layer and the one that decodes it, the very modules of the deep autoencoder, as an autoencoder."""
     act = lambda inside: nn.Identity() if inside else type(_activation(estimator))()  # noqa: E731
     encoding = linears(estimator.encoder_network())[i]
-    encoder = nn.Sequential(encoding, act(i + 1 == n_layers))
+    encoder: nn.Module = nn.Sequential(encoding, act(i + 1 == n_layers))
+    whole = estimator.encoder_network()
+    if i == 0 and isinstance(whole, Centred):
+        encoder = Centred(whole.middle, whole.unit, encoder)
     deep = estimator.model_.conditional
     size = encoding.in_features
     family = deep.family if i == 0 else Normal((size,), scale=1.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..batch import Batch
 from ..bounds.evaluate import evaluating
 from ..data import Shards, from_frame
-from ..data.checks import check_rows
+from ..data.checks import check_real, check_rows
 from ..errors import DataError
 from ..processes import alone, current
 from ..randomness import row_noise
@@ -25,6 +25,7 @@ def checked_rows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
             "Shards came, where rows in memory were expected. Use fit, score, totals or transform_blocks, or take rows into "
             "memory with shards.take(rows).x."
         )
+    check_real(X, f"The data for {type(estimator).__name__}")
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
     if isinstance(X, np.ndarray) and X.ndim > 2:

@@ -42,10 +42,12 @@ class Normal(Family):
         self.ceiling = ceiling if ceiling == inf else float(at_least("ceiling", ceiling, self.floor))
         if isinstance(scale, str) and scale not in ("network", "one", "per-feature"):
             raise ParameterError(
-                f"scale={scale!r} is not known. Use a positive number, 'one', 'per-feature' or 'network'."
+                f"noise={scale!r} (scale={scale!r} of a family) is not known. Use a positive number, 'one', 'per-feature' or 'network'."
             )
         if not isinstance(scale, str) and not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
-            raise ParameterError(f"scale={scale!r} is no standard deviation. Use a positive number.")
+            raise ParameterError(
+                f"noise={scale!r} (scale={scale!r} of a family) is no standard deviation. Use a positive number."
+            )
         self.n_raw = 2 if scale == "network" else 1
         shape = self.event_shape if scale == "per-feature" else ()
         if scale in ("one", "per-feature"):
