@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--learner", default="alternating", help="of logistic PCA")
     parser.add_argument("--only", help="rows of the table of axes, separated by semicolons")
     parser.add_argument("--columns", default="128,1024", help="of the matrices that are streamed")
-    parser.add_argument("--mib", type=int, default=1280, help="of the matrices that are streamed")
+    parser.add_argument("--mib", default="160,1280", help="of the matrices that are streamed; a tenth is allowed")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="data sets of the score")

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -144,18 +145,18 @@ def child(path: Path, solver: str, allowed: float) -> None:
 
 
 def streamed(asked: argparse.Namespace) -> None:
-    """Leading singular vectors of a matrix ten times larger than the memory allowed."""
+    """Leading singular vectors of matrices ten times larger than the memory allowed."""
     from autoencoders import write
 
-    mib = asked.mib
     lines = [
-        f"Matrices of {mib} MiB, float32, on a disk; {mib / 10:g} MiB allowed, of what the process takes beyond the libraries, "
+        "Matrices of ten times what is allowed, float32, on a disk; allowed is what the process takes beyond the libraries, "
         "pages of the mapped file aside. Beside LAPACK's decomposition of all rows in memory, float64.",
         "",
-        "| columns | solver | memory taken, MiB | seconds | axes, largest 1 - cosine | variances, largest relative error | how |",
-        "|---|---|---|---|---|---|---|",
+        "| allowed, MiB | columns | solver | memory taken, MiB | seconds | axes, largest 1 - cosine | variances, largest relative error | how |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for columns in map(int, asked.columns.split(",")):
+    sizes = product(map(int, asked.mib.split(",")), map(int, asked.columns.split(",")))
+    for mib, columns in sizes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "matrix.npy")
             make_matrix(path, 2**20 * mib, columns, asked.seed)
@@ -168,11 +169,16 @@ def streamed(asked: argparse.Namespace) -> None:
 def _streamed_line(path: Path, columns: int, allowed: float, solver: str, truth: tuple[np.ndarray, np.ndarray]) -> str:
     axes, variance = truth
     command = [sys.executable, __file__, str(path), solver, str(allowed)]
-    took, seconds, *status = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        return f"| {allowed:g} | {columns} | {solver} | | | | | {done.stderr.strip().splitlines()[-1]} |"
+    took, seconds, *status = done.stdout.split()
     found = np.load(path.with_suffix(f".{solver}.npz"))
     angle = 1 - np.abs((found["axes"] * axes).sum(1)).min()
     error = np.abs(found["variance"] / variance - 1).max()
-    return f"| {columns} | {solver} | {took} | {seconds} | {angle:.1e} | {error:.1e} | {' '.join(status)} |"
+    return (
+        f"| {allowed:g} | {columns} | {solver} | {took} | {seconds} | {angle:.1e} | {error:.1e} | {' '.join(status)} |"
+    )
 
 
 @cache

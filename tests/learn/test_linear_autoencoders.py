@@ -1,7 +1,11 @@
 """Linear autoencoders and logistic PCA against singular values, eigenvectors and a general optimiser."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +16,11 @@ from scipy.optimize import minimize
 from torch import nn
 
 import latentia
+from latentia import LinearAutoencoder
 from latentia.batch import TensorBatches
 from latentia.conditional import Conditional
 from latentia.data import Shards, open_shards
-from latentia.errors import AbilityError, MemoryLimitError, ParameterError
+from latentia.errors import AbilityError, MemoryLimitError, NonFiniteError, ParameterError
 from latentia.families import Bernoulli, Normal
 from latentia.learn import Alternating, AmortizedVI, LinearGradient, LinearVAE, PrincipalAxes
 from latentia.learn.linear.lanczos import Lanczos
@@ -94,20 +99,80 @@ def test_fewer_dimensions_than_units_leave_axes_of_zero() -> None:
     assert wide.axes[:, 2].abs().max() == 0  # three units, two columns
 
 
-def test_passes_over_a_disk_agree_and_keep_their_allowance(tmp_path: Path) -> None:
+def test_passes_over_a_disk_agree(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1500, 40)) * (0.8 ** np.arange(40)) @ np.linalg.qr(rng.normal(size=(40, 40)))[0]
     np.save(tmp_path / "x.npy", x)
     model, _ = learnt(x, solver="svd")
     shards = open_shards(tmp_path / "x.npy")
-    from latentia import LinearAutoencoder
-
-    streamed = LinearAutoencoder(K, solver="randomised", max_memory=x.nbytes / 10 / 2**20 + 0.05).fit(shards)
+    streamed = LinearAutoencoder(K, solver="randomised", max_memory=8).fit(shards)
     assert np.abs((streamed.components_ * model.axes.T.detach().numpy()).sum(1)) == pytest.approx(1, abs=1e-10)
     assert streamed.explained_variance_ == pytest.approx(model.code_variance.numpy(), rel=1e-9)
     assert streamed.score(shards) == pytest.approx(streamed.score(x), rel=1e-12)
-    with pytest.raises(MemoryLimitError, match="MiB are allowed"):
-        LinearAutoencoder(K, solver="covariance", max_memory=0.02).fit(x)
+
+
+CHILD = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from latentia import LinearAutoencoder
+from latentia.data import open_shards
+
+def held():
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
+
+def watch():
+    while True:
+        most.append(max(most.pop(), held()))
+        time.sleep(0.002)
+
+path, solver, allowed = sys.argv[1:]
+LinearAutoencoder(2, solver=solver).fit(np.random.default_rng(0).normal(size=(200, 128)))
+before = held()
+most = [before]
+threading.Thread(target=watch, daemon=True).start()
+LinearAutoencoder(2, solver=solver, max_memory=float(allowed)).fit(open_shards(path))
+print(max(most[0], held()) - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of a process is read from /proc")
+@pytest.mark.parametrize("solver", ["covariance", "randomised"])
+def test_a_stream_keeps_a_small_allowance(solver: str, tmp_path: Path) -> None:
+    """What a process of its own holds beyond its libraries, pages of the mapped file aside, of a file of 39 MiB."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(80_000, 128)).astype(np.float32))
+    command = [sys.executable, "-c", CHILD, str(tmp_path / "x.npy"), solver, "16"]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert float(done.stdout) < 16
+
+
+def test_allowances_that_cannot_be_kept(tmp_path: Path) -> None:
+    x = rows()
+    for wrong in ("a", float("nan"), float("inf"), 0, -1, True):
+        with pytest.raises(ParameterError, match=r"max_memory=.* Use a positive number of MiB"):
+            LinearAutoencoder(K, max_memory=wrong).fit(x)  # type: ignore[arg-type]
+    with pytest.raises(MemoryLimitError, match=r"max_memory=2 MiB cannot be kept: .* Allow 8 MiB at least"):
+        LinearAutoencoder(K, max_memory=2).fit(x)
+    wide = np.random.default_rng(0).normal(size=(20, 1024))
+    with pytest.raises(MemoryLimitError, match=r"Allow 100 MiB, or use solver='randomised', which needs 4 MiB"):
+        LinearAutoencoder(K, solver="covariance", max_memory=50).fit(wide)
+    with pytest.raises(MemoryLimitError, match=r"'randomised' needs 97 MiB .* Allow 97 MiB, or ask for fewer axes"):
+        LinearAutoencoder(400, solver="randomised", max_memory=50).fit(wide)
+    pq.write_table(pa.table({"a": np.arange(1e6), "b": np.arange(1e6)}), tmp_path / "x.parquet", row_group_size=500_000)
+    with pytest.raises(MemoryLimitError, match="write it again with smaller row groups"):
+        LinearAutoencoder(1, max_memory=50).fit(open_shards(tmp_path / "x.parquet"))
+
+
+def test_the_least_allowance_that_is_named_will_do() -> None:
+    wide = np.random.default_rng(0).normal(size=(20, 512))
+    with pytest.raises(MemoryLimitError) as error:
+        LinearAutoencoder(K, solver="covariance", max_memory=9).fit(wide)
+    least = int(str(error.value).split("Allow ")[1].split()[0])
+    assert least > 9
+    assert LinearAutoencoder(K, solver="covariance", max_memory=least).fit(wide).components_.shape == (K, 512)
 
 
 def test_a_pass_holds_blocks_of_the_size_that_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +287,67 @@ def test_a_gradient_that_is_resumed_ends_where_one_that_was_not(tmp_path: Path) 
     assert torch.equal(*ends)
 
 
+DIVERGES = {"rotation": 1.0, "plain": 1e200, "linear-vae": 1e3}
+
+
+@pytest.mark.parametrize("learner", DIVERGES)
+def test_a_fit_that_diverges_says_so(learner: str) -> None:
+    model = LinearAutoencoder(K, learner=learner, learning_rate=DIVERGES[learner], max_epochs=3, random_state=0)
+    with pytest.raises(
+        NonFiniteError, match=r"not finite is posterior\.encoder.*Try a learning_rate below .* Nothing had been"
+    ):
+        model.fit(rows())
+    assert not hasattr(model, "components_")
+
+
+@pytest.mark.parametrize("learner", ["rotation", "linear-vae"])
+def test_a_fit_that_diverges_keeps_the_weights_of_the_step_before(learner: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"learner": learner, "random_state": 0, "max_epochs": 5}
+
+    def too_far(loop: Any) -> None:
+        if loop.batches.epoch == 2:
+            loop.learner.learning_rate = 1e200
+            loop.state.handles["optimizer"].param_groups[0]["lr"] = 1e200
+
+    stopped = LinearAutoencoder(K, **options).fit(rows(), callbacks=[lambda loop: loop.batches.epoch == 2])
+    model = LinearAutoencoder(K, **options)
+    with pytest.raises(NonFiniteError, match=r"within step 3, .* The weights are those of step 2\. They are in "):
+        model.fit(rows(), run=tmp_path / "run", callbacks=[too_far])
+    again = latentia.load(tmp_path / "run")
+    assert np.array_equal(model.components_, again.components_)
+    assert np.array_equal(model.components_, stopped.components_)
+    assert np.array_equal(model.transform(rows()), stopped.transform(rows()))
+    assert not again.fit_.finished
+    assert [h["step"] for h in again.history_] == [1, 2]
+
+
+def test_a_fit_that_is_finite_and_worse_than_nothing_says_so() -> None:
+    model = LinearAutoencoder(K, learner="plain", learning_rate=1e6, max_epochs=5, random_state=0).fit(rows())
+    error = model.reconstruction_error(rows()).mean()
+    assert f"The mean squared error is {error:.3g}, " in model.fit_.status
+    assert "Try a learning_rate below 1e+06." in model.fit_.status
+    bound = -0.5 * error - 0.5 * D * np.log(2 * np.pi)  # its parts are many times as large, and would leave no digits
+    assert model.history_[-1]["bound"] == pytest.approx(bound, rel=1e-6)
+    assert "learning_rate" not in by_status(learning_rate=0.01)
+
+
+def by_status(**options: Any) -> str:
+    return LinearAutoencoder(K, learner="plain", max_epochs=2, random_state=0, **options).fit(rows()).fit_.status
+
+
+def test_the_plan_says_which_units_are_which() -> None:
+    x = rows()
+    told = lambda **options: LinearAutoencoder(K, max_epochs=1, **options).fit(x)  # noqa: E731
+    assert told().plan_.sentences[0].endswith("codes and errors are in the user's units.")
+    assert told().total_variance_ == pytest.approx(x.var(0).sum())
+    scaled = told(scale="standard")
+    assert "codes and errors are in the units that the scaling gives" in scaled.plan_.sentences[0]
+    assert scaled.total_variance_ == pytest.approx(D)  # of columns of variance one
+    vae = told(learner="linear-vae").plan_.sentences[0]
+    assert "one learnt scale" in vae
+    assert "scale one" not in vae
+
+
 # --- logistic PCA ----------------------------------------------------------------------------------------------------
 
 
@@ -307,8 +433,9 @@ def test_a_deep_decoder_has_no_closed_form(learner, message: str) -> None:
 
 def test_settings_that_cannot_be_used() -> None:
     q = Point(nn.Linear(D, K))
-    with pytest.raises(ParameterError, match="l2"):
-        LinearGradient(q, l2=(0.9, 0.1))
+    for wrong in ((0.9, 0.1), 0.3, (1,), ("a", "b"), (1, 2, 3), (-1, 1), (0, float("inf")), (float("nan"), 1), "ab"):
+        with pytest.raises(ParameterError, match=r"l2=.* cannot be used\. Use two weights of at least 0"):
+            LinearGradient(q, l2=wrong)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="rotation"):
         LinearGradient(q, method="turn")
     with pytest.raises(ParameterError, match="randomised"):

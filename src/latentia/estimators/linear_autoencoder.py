@@ -1,6 +1,5 @@
 """The linear autoencoder, as an estimator."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,15 @@ from ..learn import Learner, LinearGradient, LinearVAE, PrincipalAxes
 from ..learn.linear.gradient import METHODS
 from ..models import LinearDecoder, Model, ProbabilisticPCA
 from ..posteriors import Amortized, Point
+from ..scaling import Scaling
+from .allowance import Allowance
 from .base import LatentEstimator
 from .facts import Facts, as_facts
+from .given import Given, OnDisk
 from .plan import SCALES, Plan, make_scaling
-from .points import PointEstimator
+from .points import SHOWN, PointEstimator
 
 LEARNERS = ("closed-form", *METHODS, "linear-vae")
-CELLS = 2**19  # of a batch of the closed form, float64: 4 MiB
-COPIES = 6  # of a batch that are alive together
-# What is allowed: an eighth for the copies of a batch, half for the solver's matrices, a sixteenth for each block that is read, of which
-# there are up to four; the rest for what the allocator keeps.
-BATCH_SHARE, SOLVER_SHARE, BLOCK_SHARE = 1 / 8, 1 / 2, 1 / 16
 
 
 class LinearAutoencoder(PointEstimator):
@@ -40,8 +37,8 @@ class LinearAutoencoder(PointEstimator):
         learner: "closed-form", "plain", "uniform-l2", "non-uniform-l2", "nested-dropout", "deterministic-nested-dropout",
             "rotation" or "linear-vae"; see `learn.PrincipalAxes`, `learn.LinearGradient`, `learn.LinearVAE`.
         solver: of the closed form: "auto", "svd", "covariance", or "randomised" (passes over rows that may stay on a disk).
-        max_memory: MiB that rows read at once and the matrices of the closed form may take together; None does not count. Of
-            rows on a disk at least a row group is read (8 MiB of an NPY file), several of which are in memory together.
+        max_memory: MiB, 8 at least, that rows read at once and the matrices of the closed form may take together, pages of a
+            mapped file aside; None does not count. Of Parquet and Arrow files whole row groups are read, which should be small.
         scale: "auto" (none: the error is in the units of the columns), "none", "standard" or "unit".
         l2: smallest and largest weight of the penalties; None is 0.1 and 0.9 of the k-th variance.
         learning_rate: of the gradient learners; None is a rate that suits the learner.
@@ -94,18 +91,33 @@ class LinearAutoencoder(PointEstimator):
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
         """Learn from rows X; arguments as for the other estimators."""
-        if isinstance(X, Shards) and self.max_memory is not None:
-            X = replace(X, block_bytes=int(BLOCK_SHARE * self.max_memory * 2**20))
-        return super().fit(X, y, sample_weight, **options)
+        allowed = self._allowed
+        return super().fit(allowed.cut(X) if isinstance(X, Shards) else X, y, sample_weight, **options)
+
+    @property
+    def _allowed(self) -> Allowance:
+        return Allowance(self.max_memory)
 
     def _make_plan(self, x: np.ndarray | Facts, weight: np.ndarray | None) -> Plan:
         facts = as_facts(x, weight)
         scale = choose("scale", self.scale, SCALES)
         scaling = make_scaling(facts, "none" if scale == "auto" else scale)
         mean, sd = facts.moments()
-        text = f"Error: squared, likelihood normal of scale one; scaling: {scaling.text}; codes and errors are in the user's units."
+        text = self._told(scaling)
         more = self._warn_identity(int(self.n_latent), len(facts.low))
         return Plan(facts.kind, "normal", scaling, mean, sd, 0.0, (text, *more))
+
+    def _told(self, scaling: Scaling) -> str:
+        if self.learner == "linear-vae":
+            return f"Likelihood: normal, one learnt scale for all columns; scaling: {scaling.text}; densities are in the user's units."
+        units = (
+            "the user's units"
+            if scaling.identity
+            else "the units that the scaling gives, reconstructions in the user's"
+        )
+        return (
+            f"Error: squared, likelihood normal of scale one; scaling: {scaling.text}; codes and errors are in {units}."
+        )
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
         choose("learner", self.learner, LEARNERS)
@@ -114,22 +126,37 @@ class LinearAutoencoder(PointEstimator):
             return self._make_vae(plan, n_features, k)
         model, q = LinearDecoder(n_features, k, plan.scaling), Point(nn.Linear(n_features, k))
         if self.learner != "closed-form":
-            return model, LinearGradient(q, method=self.learner, l2=self.l2, learning_rate=self.learning_rate)
-        room = None if self.max_memory is None else int(SOLVER_SHARE * self.max_memory * 2**20)
-        return model, PrincipalAxes(q, solver=self.solver, max_bytes=room, seed=getattr(self, "seed_", 0))
+            options: dict[str, Any] = {"method": self.learner, "l2": self.l2, "learning_rate": self.learning_rate}
+            return model.double(), LinearGradient(q.double(), start=self._start, **options)
+        return model, PrincipalAxes(
+            q, solver=self.solver, max_bytes=self._allowed.total, seed=getattr(self, "seed_", 0)
+        )
 
     def _make_vae(self, plan: Plan, n_features: int, k: int) -> tuple[Model, Learner]:
         encoder = Conditional(nn.Linear(n_features, 2 * k), Normal((k,)), (n_features,), joint=True)
-        learner = LinearVAE(Amortized(encoder), learning_rate=self.learning_rate, n_steps=100 * self.max_epochs)
-        return ProbabilisticPCA(n_features, k, scaling=plan.scaling), learner
+        options: dict[str, Any] = {"learning_rate": self.learning_rate, "n_steps": 100 * self.max_epochs}
+        learner = LinearVAE(Amortized(encoder).double(), start=self._start, **options)
+        return ProbabilisticPCA(n_features, k, scaling=plan.scaling).double(), learner
 
-    def _rows_at_once(self, n_features: int) -> int:
-        room = float("inf") if self.max_memory is None else BATCH_SHARE * self.max_memory * 2**20
-        return max(1, min(int(self.batch_size), int(min(CELLS, room / (8 * COPIES)) / n_features)))
+    @property
+    def _start(self) -> str:
+        return "current" if self.warm_start and hasattr(self, "fit_") else "random"
 
     def _loop_options(self) -> dict[str, Any]:
         epochs = 1 if self.learner == "closed-form" else self.max_epochs
-        return {"max_epochs": epochs, "batch_size": self._rows_at_once(self.n_features_in_), "device": self.device}
+        rows = self._allowed.rows(self.n_features_in_, int(self.batch_size))
+        return {"max_epochs": epochs, "batch_size": rows, "device": self.device}
+
+    def _prepare(self, given: Given, warm: bool) -> None:
+        if not isinstance(given, OnDisk) or self.max_memory is None:
+            return super()._prepare(given, warm)
+        n_rows = self._allowed.shown(given.shards.row_bytes, SHOWN)
+        self._some_rows = given.shards.take(given.shards.draw(n_rows, self.seed_)).x
+
+    def _codes_of(self, rows: np.ndarray) -> torch.Tensor:
+        at_once = self._allowed.rows(rows.shape[1], len(rows))
+        parts = (rows[start : start + at_once] for start in range(0, len(rows), at_once))
+        return torch.cat([super(LinearAutoencoder, self)._codes_of(part) for part in parts])
 
     def _finish(self) -> None:
         super()._finish()

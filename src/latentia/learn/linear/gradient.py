@@ -1,7 +1,9 @@
 """Linear autoencoders by gradient: the plain loss, and those that find the ordered axes."""
 
+from numbers import Real
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,10 +13,11 @@ from ...errors import AbilityError, ParameterError, choose
 from ...models import LinearDecoder
 from ..base import Info, State
 from ..optimisers import make_optimizer
-from .full_batch import START, FullBatch, check_columns
+from .full_batch import SPREAD, STARTS, FullBatch, check_columns
 from .principal import linear_info
 
 METHODS = ("plain", "uniform-l2", "non-uniform-l2", "nested-dropout", "deterministic-nested-dropout", "rotation")
+CANCELS = 1e6  # total variances that the reconstructions may have before their error loses six of its digits
 
 
 @final
@@ -35,8 +38,10 @@ class LinearGradient(FullBatch):
             is 0.1 and 0.9 of the k-th variance.
         optimizer, learning_rate: None: Adam at 0.001; for "rotation" plain descent at 0.5 / the largest variance.
         n_inner: gradient steps in a step of the loop.
+        start: "random" weights, or "current": those that the model and the posterior have.
 
-    Raises: `AbilityError` for a model that is no `models.LinearDecoder`, or of too many columns for a covariance.
+    Raises: `ParameterError` for settings that cannot be used; `AbilityError` for a model that is no `models.LinearDecoder`, or
+    of too many columns for a covariance; `NonFiniteError` where the steps diverge.
 
     Source: Bao, Lucas, Sachdeva and Grosse, "Regularized linear autoencoders recover the principal components, eventually",
     2020, equations 2, 4 and 6, algorithm 1; Rippel, Gelbart and Adams, "Learning ordered representations with nested
@@ -56,12 +61,18 @@ class LinearGradient(FullBatch):
         optimizer: Any = None,
         learning_rate: float | None = None,
         n_inner: int = 100,
+        start: str = "random",
     ) -> None:
         self.posterior, self.bound, self.n_inner = posterior, Reconstruction(), int(n_inner)
-        self.method, self.l2 = choose("method", method, METHODS), l2
+        self.method, self.l2 = choose("method", method, METHODS), check_l2(l2)
+        self.start = choose("start", start, STARTS)
         self.optimizer, self.learning_rate = optimizer, learning_rate
-        if l2 is not None and not 0 <= l2[0] <= l2[1] < float("inf"):
-            raise ParameterError(f"l2={l2} cannot be used. Use two weights of at least 0, the smaller one first.")
+
+    @property
+    def rate(self) -> float:  # type: ignore[override]
+        """The learning rate in use."""
+        usual = 0.5 if self.method == "rotation" else 1e-3
+        return usual if self.learning_rate is None else self.learning_rate
 
     def check(self, model: Any) -> None:
         if not isinstance(model, LinearDecoder):
@@ -70,12 +81,15 @@ class LinearGradient(FullBatch):
             )
         check_columns(model.event_shape[0])
 
+    @torch.no_grad()
+    def _draw(self, model: LinearDecoder, covariance: Tensor) -> None:
+        for weight in (model.axes, self.posterior.encoder.weight):
+            weight.normal_(0.0, SPREAD)
+
+    @torch.no_grad()
     def _place(self, model: LinearDecoder, mean: Tensor, covariance: Tensor) -> None:
-        with torch.no_grad():
-            model.loc.copy_(mean)
-            for weight in (model.axes, self.posterior.encoder.weight):
-                weight.normal_(0.0, START)
-            self._centre(mean)
+        model.loc.copy_(mean)
+        self._centre(mean)
 
     def _centre(self, mean: Tensor) -> None:
         encoder = self.posterior.encoder
@@ -85,9 +99,7 @@ class LinearGradient(FullBatch):
         return [self.posterior.encoder.weight, model.conditional.network.weight]  # type: ignore[list-item]
 
     def _optimizer(self, moved: list[nn.Parameter]) -> torch.optim.Optimizer:
-        turns = self.method == "rotation"
-        rate = (0.5 if turns else 1e-3) if self.learning_rate is None else self.learning_rate
-        return make_optimizer(self.optimizer or ("sgd" if turns else "adam"), moved, rate)
+        return make_optimizer(self.optimizer or ("sgd" if self.method == "rotation" else "adam"), moved, self.rate)
 
     def _loss(self, model: LinearDecoder, covariance: Tensor, state: State, draw: torch.Generator) -> Tensor:
         """In units of the largest variance, so that a rate means the same for all data."""
@@ -126,14 +138,52 @@ class LinearGradient(FullBatch):
         w.grad -= w @ turn.T
 
     def _info(self, model: LinearDecoder, state: State, batches: Batches) -> Info:
-        v, w = state.handles["moved"]
+        v = state.handles["moved"][0]
         self._centre(state.handles["mean"])
         covariance = state.handles["covariance"]
-        zx = v @ covariance
-        model.code_variance.copy_((zx * v).sum(1))
+        model.code_variance.copy_(((v @ covariance) * v).sum(1))
         model.total.copy_(covariance.trace())
-        error = covariance.trace() - 2 * (zx * w.T).sum() + ((w.T @ w) * (zx @ v.T)).sum()
-        return linear_info(model, error, batches, "")
+        return linear_info(model, self._error(state), batches, "")
+
+    def _error(self, state: State) -> Tensor:
+        """The mean squared error, model's units; by I - W V where long weights would leave the sum of three parts no digits."""
+        (v, w), covariance = state.handles["moved"], state.handles["covariance"]
+        zx, total = v @ covariance, covariance.trace()
+        squares = (w.T @ w) * (zx @ v.T)
+        if squares.abs().sum() > CANCELS * total:
+            left = torch.eye(len(covariance)).to(covariance) - w @ v
+            return ((left @ covariance) * left).sum()
+        return total - 2 * (zx * w.T).sum() + squares.sum()
+
+    @torch.no_grad()
+    def finish(self, model: LinearDecoder, state: State, history: list[dict[str, Any]]) -> str:
+        """Says so where the codes are worse than none, as they are after steps that were too long."""
+        error, total = float(self._error(state)), float(state.handles["covariance"].trace())
+        if error <= 2 * total:
+            return ""
+        return (
+            f"The mean squared error is {error:.3g}, that of codes which are all zero is {total:.3g}: the steps were too long. "
+            f"Try a learning_rate below {self.rate:g}."
+        )
+
+
+def check_l2(l2: Any) -> tuple[float, float] | None:
+    """The two weights, or None; raises `ParameterError` for what are no two weights.
+
+    >>> check_l2([0.1, 0.9])
+    (0.1, 0.9)
+    >>> check_l2(0.3)
+    Traceback (most recent call last):
+    ...
+    latentia.errors.ParameterError: l2=0.3 cannot be used. Use two weights of at least 0, the smaller one first: (0.1, 0.9).
+    """
+    if l2 is None:
+        return None
+    pair = tuple(l2) if isinstance(l2, (tuple, list, np.ndarray)) else ()
+    numbers = all(isinstance(weight, Real) and not isinstance(weight, bool) for weight in pair)
+    if len(pair) == 2 and numbers and 0 <= pair[0] <= pair[1] < float("inf"):
+        return float(pair[0]), float(pair[1])
+    raise ParameterError(f"l2={l2!r} cannot be used. Use two weights of at least 0, the smaller one first: (0.1, 0.9).")
 
 
 def _in_units(covariance: Tensor, state: State) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ class Lanczos:
         self, times: Callable[[Tensor], Tensor], n: int, k: int, size: int, most_blocks: int, like: Tensor
     ) -> None:
         self.times, self.n, self.k, self.size, self.like = times, n, min(k, n), min(size, n), like
-        self.most = max(2, most_blocks) * self.size
+        self.most = min(max(2, most_blocks) * self.size, self.n + self.size)
 
     def run(self, tol: float, max_iter: int, seed: int) -> tuple[Tensor, Tensor, str]:
         """Vectors `(D, k)`, values `(k,)`, the largest first, and a sentence.
@@ -43,24 +43,29 @@ class Lanczos:
             seed: of the random start.
         """
         block = self._start(seed)
-        basis, image = block[:, :0], block[:, :0]
-        values, ritz, left = block[0, :0], basis, basis
-        n_products = 0
+        # Room for both is taken once: to join a block to what is there would hold both twice.
+        basis, image = (self.like.new_empty(self.n, self.most, dtype=torch.float64) for _ in range(2))
+        values, ritz, residual = block[0, :0], block[:, :0], 0.0
+        held = n_products = 0
         while n_products < max_iter:
             n_products += 1
-            basis, image = torch.cat([basis, block], 1), torch.cat([image, self.times(block)], 1)
-            values, ritz, moved = self._ritz(basis, image)
-            left = moved - ritz * values
-            if self._residual(left, values) <= tol or basis.shape[1] >= self.n:
+            end = held + block.shape[1]
+            basis[:, held:end], image[:, held:end] = block, self.times(block)
+            held = end
+            values, ritz, left = self._ritz(basis[:, :held], image[:, :held])
+            if held + self.size > self.most:
+                held = ritz.shape[1]
+                basis[:, :held], image[:, :held] = ritz, left
+            left -= ritz * values
+            residual = self._residual(left, values)
+            if residual <= tol or end >= self.n:
                 break
-            if basis.shape[1] + self.size > self.most:
-                basis, image = ritz, moved
-            block = orthogonal(left, basis)
+            block = orthogonal(left, basis[:, :held])
             if not block.shape[1]:
                 break
         text = (
-            f"Closed form by {n_products} passes of block Lanczos; the largest residual is "
-            f"{self._residual(left, values):.1e} of the largest variance."
+            f"Closed form by {n_products} passes of block Lanczos; the largest residual is {residual:.1e} of the largest "
+            "variance."
         )
         return ritz[:, : self.k], values[: self.k].clamp_min(0), text
 

@@ -1,5 +1,6 @@
 """The linear autoencoder's optimum in closed form: the principal axes, exactly or by passes over rows that stay on a disk."""
 
+from math import ceil
 from typing import Any, NamedTuple, final
 
 import torch
@@ -16,8 +17,14 @@ from .lanczos import Lanczos
 
 SOLVERS = ("auto", "svd", "covariance", "randomised")
 MAX_COVARIANCE = 2000  # columns; beyond, "auto" iterates
-LEAST_BLOCKS = 9  # of k + oversample columns: two of a basis and their images, the new one, temporaries
+OTHER_BLOCKS = (
+    8  # of k + oversample columns beside the basis and its image: the new one, Ritz vectors, a product and temporaries
+)
+LEAST_BLOCKS = 4 + OTHER_BLOCKS  # two of a basis and their images
 MOST_BLOCKS = 12
+SHARE = (
+    0.4  # of what is allowed, for the matrices; the rest is for the rows that are read, their copies and the allocator
+)
 IN_MEMORY = 2**27  # bytes of centred rows in float64, above which "auto" does not gather them
 
 
@@ -53,7 +60,7 @@ class PrincipalAxes(Learner):
         oversample: further columns of a block.
         tol: the passes end when no axis u has a residual |C u - variance u| above tol x the largest variance.
         max_iter: passes at most.
-        max_bytes: that the matrices of the solver may take; None does not count.
+        max_bytes: that all of it may take, of which the matrices of the solver get 0.4; None does not count.
         seed: of the random start.
 
     Raises: `AbilityError` for a model that is no `models.LinearDecoder`; `MemoryLimitError` where max_bytes are too few.
@@ -122,7 +129,7 @@ class PrincipalAxes(Learner):
             found = moments(model, batches, covariance=True)
             assert found.covariance is not None
             values, vectors = torch.linalg.eigh(found.covariance)
-            vectors, variance = sign_fixed(vectors.flip(1)[:, :k]), values.flip(0)[:k].clamp_min(0)
+            vectors, variance = sign_fixed(vectors[:, -k:].flip(1)), values.flip(0)[:k].clamp_min(0)
             return Axes(
                 found.mean,
                 *_padded(vectors, variance, k),
@@ -147,16 +154,17 @@ class PrincipalAxes(Learner):
         return Axes(found.mean, *_padded(sign_fixed(vectors), variance, k), found.variance.sum(), text)
 
     def _blocks(self, n_features: int, size: int) -> int:
-        """Blocks that a basis may have: it, its image and three more fit into what is allowed."""
+        """Blocks that a basis may have: it, its image and the others fit into what is allowed."""
         if self.max_bytes is None:
             return MOST_BLOCKS
-        return max(2, min(MOST_BLOCKS, (int(self.max_bytes / (8 * n_features * size)) - 5) // 2))
+        fit = int(SHARE * self.max_bytes / (8 * n_features * size))
+        return max(2, min(MOST_BLOCKS, (fit - OTHER_BLOCKS) // 2))
 
     def _solver(self, n_rows: int, n_features: int, k: int) -> str:
-        room = float("inf") if self.max_bytes is None else float(self.max_bytes)
+        room = float("inf") if self.max_bytes is None else SHARE * self.max_bytes
         needed = {
-            "svd": 24 * n_rows * n_features,
-            "covariance": 32 * n_features**2,
+            "svd": 32 * n_rows * n_features,
+            "covariance": 40 * n_features**2,
             "randomised": 8 * n_features * (k + self.oversample) * LEAST_BLOCKS,
         }
         solver = self.solver
@@ -165,9 +173,12 @@ class PrincipalAxes(Learner):
             fits = n_features <= MAX_COVARIANCE and needed["covariance"] <= room
             solver = "svd" if small else "covariance" if fits else "randomised"
         if needed[solver] > room:
+            least = {name: ceil(size / SHARE / 2**20) for name, size in needed.items()}
+            passes = f"use solver='randomised', which needs {least['randomised']} MiB"
+            other = "ask for fewer axes" if solver == "randomised" else passes
             raise MemoryLimitError(
-                f"solver={solver!r} needs {needed[solver] / 2**20:.1f} MiB of matrices for {n_features} columns and {k} axes, "
-                f"and {room / 2**20:.1f} MiB are allowed for those. Allow more, ask for fewer axes, or use solver='randomised'."
+                f"solver={solver!r} needs {least[solver]} MiB for {n_features} columns and {k} axes, and "
+                f"{room / SHARE / 2**20:.3g} MiB are allowed. Allow {least[solver]} MiB, or {other}."
             )
         return solver
 

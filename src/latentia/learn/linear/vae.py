@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from ...batch import Batches
 from ...bounds import Elbo
-from ...errors import AbilityError
+from ...errors import AbilityError, choose
 from ...models import ProbabilisticPCA
 from ..base import Info, State
 from ..optimisers import make_optimizer
-from .full_batch import START, FullBatch, check_columns
+from .full_batch import SPREAD, STARTS, FullBatch, check_columns
 
 
 @final
@@ -30,18 +30,31 @@ class LinearVAE(FullBatch):
         learning_rate: of Adam; it falls to zero by half a cosine.
         n_steps: gradient steps in all.
         n_inner: gradient steps in a step of the loop.
+        start: "random" weights, or "current": those that the model and the posterior have.
 
-    Raises: `AbilityError` for a model that is no `models.ProbabilisticPCA`, or of too many columns for a covariance.
+    Raises: `AbilityError` for a model that is no `models.ProbabilisticPCA`, or of too many columns for a covariance;
+    `NonFiniteError` where the steps diverge.
 
     Source: Lucas, Tucker, Grosse and Norouzi, "Don't blame the ELBO! A linear VAE perspective on posterior collapse", 2019.
     """
 
     def __init__(
-        self, posterior: nn.Module, *, learning_rate: float | None = None, n_steps: int = 2000, n_inner: int = 100
+        self,
+        posterior: nn.Module,
+        *,
+        learning_rate: float | None = None,
+        n_steps: int = 2000,
+        n_inner: int = 100,
+        start: str = "random",
     ) -> None:
         self.posterior, self.bound = posterior, Elbo()
         self.learning_rate, self.n_steps = 0.01 if learning_rate is None else learning_rate, int(n_steps)
-        self.n_inner = int(n_inner)
+        self.n_inner, self.start = int(n_inner), choose("start", start, STARTS)
+
+    @property
+    def rate(self) -> float:  # type: ignore[override]
+        """The learning rate in use."""
+        return self.learning_rate
 
     def check(self, model: Any) -> None:
         if not isinstance(model, ProbabilisticPCA):
@@ -50,18 +63,21 @@ class LinearVAE(FullBatch):
             )
         check_columns(model.event_shape[0])
 
-    def _place(self, model: ProbabilisticPCA, mean: Tensor, covariance: Tensor) -> None:
+    @torch.no_grad()
+    def _draw(self, model: ProbabilisticPCA, covariance: Tensor) -> None:
         network = self.posterior.encoder.network
-        spread = covariance.trace() / len(mean)
-        with torch.no_grad():
-            model.variance_floor.copy_(model.floor * spread)
-            model.loc.copy_(mean)
-            model.loading.normal_(0.0, START).mul_(spread.sqrt())
-            model.log_scale.fill_(0.5 * torch.log(spread))
-            network.weight.normal_(0.0, START).div_(spread.sqrt())
-            network.weight[model.loading.shape[1] :] = 0.0
-            network.bias.zero_()
-            self._centre(mean)
+        spread = covariance.trace() / len(covariance)
+        model.loading.normal_(0.0, SPREAD).mul_(spread.sqrt())
+        model.log_scale.fill_(0.5 * torch.log(spread))
+        network.weight.normal_(0.0, SPREAD).div_(spread.sqrt())
+        network.weight[model.loading.shape[1] :] = 0.0
+        network.bias.zero_()
+
+    @torch.no_grad()
+    def _place(self, model: ProbabilisticPCA, mean: Tensor, covariance: Tensor) -> None:
+        model.variance_floor.copy_(model.floor * (covariance.trace() / len(mean)))
+        model.loc.copy_(mean)
+        self._centre(mean)
 
     def _centre(self, mean: Tensor) -> None:
         network = self.posterior.encoder.network
