@@ -36,7 +36,14 @@ def test_an_autoencoder_fits_and_says_what_it_has_not(model: str, table: Path, t
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "An autoencoder has no distribution of z" in page
     assert "percentile of its codes" in page
-    assert "Samples from the prior" not in page
+    for untrue in ("Samples from the prior", "keeps to the prior", "KL of each latent unit", "osterior mean", "active latent units"):
+        assert untrue not in page
+    assert "What each code carries" in page
+    assert "active_units" not in result
+    assert main(["doctor", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "continuous-bernoulli" not in said
+    assert "poisson" not in said
     for command, columns in (("encode", 2), ("reconstruct", 4)):
         target = tmp_path / f"{command}.csv"
         assert main([command, str(out), str(table), "--out", str(target)]) == 0

@@ -10,12 +10,13 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from latentia.errors import AbilityError, ParameterError
-from latentia.estimators import Autoencoder, LinearAutoencoder, ProbabilisticPCA
+from latentia.estimators import Autoencoder, DenoisingAutoencoder, LinearAutoencoder, ProbabilisticPCA
 from latentia.explore import (
     Watch,
     animate,
     components,
     interpolation,
+    move_of,
     neighbours,
     path,
     strip,
@@ -115,6 +116,17 @@ def test_components_of_a_mixture_are_its_means_and_a_network_has_none(mixture, t
     np.testing.assert_allclose(components(mixture).directions, mixture.inverse_transform(np.eye(3)))
     with pytest.raises(AbilityError, match="not linear, and no components"):
         components(table_vae)
+
+
+@pytest.mark.parametrize("corruption", ["gaussian", "masking"])
+def test_the_field_of_an_autoencoder_is_where_it_moves_rows(corruption):
+    x = np.random.default_rng(0).normal(size=(80, 2))
+    options = {"noise_scale": 4.0} if corruption == "gaussian" else {}
+    model = DenoisingAutoencoder(2, corruption=corruption, hidden=(8,), max_epochs=2, random_state=0, **options).fit(x)
+    found = vector_field(move_of(model), x, n=4)
+    np.testing.assert_allclose(found.points + found.vectors, model.reconstruct(found.points), atol=1e-6)
+    if corruption == "gaussian":
+        np.testing.assert_allclose(found.vectors, 16 * model.score_field(found.points), atol=1e-6)
 
 
 def test_a_field_over_many_columns_is_the_projection():

@@ -161,6 +161,10 @@ def _units(estimator: Any, rows: Any) -> tuple[int, int] | None:
         return None
     import torch
 
+    from ..explore.latent import has_prior
+
+    if not has_prior(estimator.model_):  # codes have no scale on which one is active
+        return None
     from ..evidence import active_units
 
     x = estimator._seen(rows)[1]

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..distributions import Flat
 from ..errors import AbilityError
+from .latent import has_prior
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def components(estimator: Any, X: Any = None) -> Components:
 
 def _spread(estimator: Any, X: Any, units: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean of z, and the rows of a root R of its covariance, R' R = C."""
-    if not isinstance(estimator.model_.prior(), Flat):
+    if has_prior(estimator.model_):
         return np.zeros(units), np.eye(units)
     if X is None:
         raise AbilityError(

@@ -30,13 +30,12 @@ class Field:
 
 
 def move_of(estimator: Any) -> Move:
-    """Where an estimator moves rows to: the score field where it has one, else x -> r(x) - x, its reconstruction.
+    """Where an estimator moves rows to: x -> r(x) - x, with r(x) its reconstruction, in the user's units.
 
-    The score field of a denoising autoencoder is an estimate of the gradient of the smoothed log-density; the other
-    is no gradient of anything, and only shows where the model would rather have a row.
+    Of a denoising autoencoder with Gaussian noise it is noise_scale^2 times `score_field`, an estimate of the gradient of the
+    smoothed log-density. Of others it is no gradient of anything, and only shows where the model would rather have a row.
     """
-    score = getattr(estimator, "score_field", None)
-    return score if score is not None else lambda x: estimator.reconstruct(x) - x
+    return lambda x: estimator.reconstruct(x) - x
 
 
 def vector_field(move: Move, X: Any, n: int = 24, zoom: float = 1.0) -> Field:

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.distributions import Categorical, Distribution, Independent
 
 from ..bounds.evaluate import evaluating
-from ..distributions import CellSequence, centre
+from ..distributions import CellSequence, Flat, centre
 from ..errors import AbilityError, ParameterError
 from ..families.columns import to_columns, unit_size
 from ..families.table import row_of_distribution
@@ -17,6 +17,11 @@ from ..randomness import Stream
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 DRAWS = 10_000  # of a prior whose units have no quantile function
+
+
+def has_prior(model: Any) -> bool:
+    """Whether there is a distribution of z to draw from; an autoencoder has none."""
+    return not isinstance(model.prior(), Flat)
 
 
 def n_units(estimator: Any) -> int:

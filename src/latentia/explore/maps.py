@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 from torch.distributions import Independent, Normal
 
+from .latent import has_prior
+
 
 @dataclass(frozen=True)
 class LatentMap:
@@ -50,7 +52,12 @@ def latent_map(estimator: Any, X: Any) -> LatentMap:
         names = tuple(f"latent unit {u}" for u in range(means.shape[1]))
         return LatentMap(means, names, "units", 1.0, _normal_prior(estimator))
     points, share = principal_axes(means)
-    return LatentMap(points, _axis_names("of the posterior means", share), "latent-pca", float(share.sum()))
+    return LatentMap(
+        points,
+        _axis_names("of the posterior means" if has_prior(estimator.model_) else "of the codes", share),
+        "latent-pca",
+        float(share.sum()),
+    )
 
 
 def principal_axes(x: np.ndarray, n: int = 2) -> tuple[np.ndarray, np.ndarray]:

@@ -235,30 +235,36 @@ def _histograms(ax: Axes, maps: LatentMap, groups: Groups) -> None:
 
 
 @styled
-def units_chart(activity: np.ndarray, kl: np.ndarray | None, threshold: float = 0.01) -> Figure:
+def units_chart(activity: np.ndarray, kl: np.ndarray | None, threshold: float | None = 0.01) -> Figure:
     """KL and activity of each latent unit, from the most to the least active.
 
     Arguments:
         activity: variance over rows of the posterior mean, `(units,)`.
         kl: mean KL, nats per row, `(units,)`; None where q and p do not factorise.
-        threshold: what an active unit exceeds.
+        threshold: what an active unit exceeds; None of codes, which have no scale of their own.
     """
     order = np.argsort(-activity, kind="stable")
     fig = figure(2.6 if kl is None else 4.4, float(np.clip(3.0 + 0.5 * len(order), 5.5, WIDTH)))
     axes = fig.subplots(1 if kl is None else 2, 1, sharex=True, squeeze=False)[:, 0]
-    at, active = np.arange(len(order)), activity[order] > threshold
+    at, active = np.arange(len(order)), activity[order] > (threshold or 0.0)
     colours = [DATA if a else IDLE for a in active]
     if kl is not None:
         axes[0].bar(at, kl[order], color=colours, width=0.6)
         axes[0].set_title("KL(q(z|x) || p(z)) of each unit")
         axes[0].set_ylabel("nats per row")
         axes[0].grid(axis="y")
-    _activity(axes[-1], at, np.maximum(activity[order], 1e-6), colours, threshold)
+    if threshold is None:
+        axes[-1].bar(at, activity[order], color=DATA, width=0.6)
+        axes[-1].set_title("Variance of each code over the rows")
+        axes[-1].set_ylabel("variance")
+        axes[-1].grid(axis="y")
+    else:
+        _activity(axes[-1], at, np.maximum(activity[order], 1e-6), colours, threshold)
     labels = (
         [str(u) for u in order] if len(order) <= 40 else [str(u) if i % 5 == 0 else "" for i, u in enumerate(order)]
     )
     axes[-1].set_xticks(at, labels)
-    axes[-1].set_xlabel("latent unit, most active first")
+    axes[-1].set_xlabel("code, largest variance first" if threshold is None else "latent unit, most active first")
     spare = max(0.0, (4.4 - len(order)) / 2)
     axes[-1].set_xlim(-0.7 - spare, len(order) - 0.3 + spare)
     return fig

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..bounds.evaluate import evaluating
-from ..distributions import Flat, centre
+from ..distributions import centre
 from ..errors import ParameterError
 from ..families.columns import from_columns
 from ..randomness import Stream, row_noise
+from .latent import has_prior
 
 
 class Watch:
@@ -54,7 +55,7 @@ class Watch:
         like = next(p for module in (model, posterior) for p in module.parameters())
         with evaluating(model, posterior), Stream(0, like.device):
             means, prior = self._means(model, posterior, like), model.prior()
-            if isinstance(prior, Flat):
+            if not has_prior(model):
                 self.drawn = "the first rows, reconstructed"
                 z = from_columns(means[: self.n_draws], prior).unsqueeze(0)
             else:

@@ -8,6 +8,7 @@ import numpy as np
 from ..data.checks import check_rows
 from ..data.text import UNKNOWN
 from ..errors import AbilityError, DataError
+from ..explore.latent import has_prior
 from ..families import Normal
 from .findings import Finding
 from .text_sections import is_text
@@ -48,20 +49,24 @@ def _likelihood(estimator: Any, view: View) -> Iterator[Finding]:
         yield Finding("likelihood", "look", text)
         return
     if not estimator.model_.is_density:
-        text = (
-            "The likelihood is a reconstruction error: there is no log p(x). Take 'continuous-bernoulli', or binarize."
-        )
-        yield Finding("likelihood", "look", text)
+        if not has_prior(estimator.model_):
+            text = "An autoencoder has an error and no log p(x). A VAE of the same networks has one, see --model vae."
+            yield Finding("likelihood", "fine", text)
+        else:
+            text = "The likelihood is a reconstruction error: there is no log p(x). Take 'continuous-bernoulli', or binarize."
+            yield Finding("likelihood", "look", text)
     if plan.likelihood != "normal" or plan.scaling.levels is not None or estimator.binarise_ is not None:
         return
-    whole = x.dtype.kind != "f" or not bool((x != np.floor(x)).any())
-    if plan.kind == "binary":
-        text = "The values are zeros and ones under a normal density, which rises without limit about them: take bernoulli."
+    density = has_prior(estimator.model_)  # a squared error may be of any values
+    take = "take" if hasattr(estimator, "likelihood") else "a VAE (--model vae) can take"
+    whole = density and (x.dtype.kind != "f" or not bool((x != np.floor(x)).any()))
+    if density and plan.kind == "binary":
+        text = f"The values are zeros and ones under a normal density, which rises without limit about them: {take} bernoulli."
         yield Finding("likelihood", "trouble", text)
     elif whole and x.min() >= 0:
         text = (
             f"The values are whole numbers from {x.min():g} to {x.max():g} under a normal density: its log p(x) is not the "
-            "log-probability of a count. Take likelihood='poisson' or 'negative-binomial'."
+            f"log-probability of a count; {take} likelihood='poisson' or 'negative-binomial'."
         )
         yield Finding("likelihood", "look", text)
     sd = x.std(0)

@@ -223,7 +223,9 @@ def _evidence_row(scored: Scored, n_cells: int) -> dict[str, str]:
 
 
 def units_section(view: View, units: Units) -> Section:
-    """KL and activity of each latent unit."""
+    """KL and activity of each latent unit; of codes, which have no scale of their own, how far each moves."""
+    if not view.has_prior:
+        return _codes_section(view, units)
     read = (
         "A unit is active where its inferred value differs from row to row. An idle unit keeps to the prior whatever the "
         "row, and carries nothing: many idle units mean that fewer would do, or that learning shut them off."
@@ -232,11 +234,26 @@ def units_section(view: View, units: Units) -> Section:
     total = "" if kl is None else f" KL of all units together: {number(float(kl.sum()), 2)} nats per row."
     text = f"{units.n_active} of {plural(len(units.activity), 'latent unit')} active (variance above 0.01).{total}"
     if view.estimator.posterior_ is not None and kl is None:
-        ties = "The posterior of this model ties the units together, so that the KL cannot be told apart by unit."
-        text += f" {ties if view.has_prior else 'A code is a point, which has no KL.'}"
+        text += " The posterior of this model ties the units together, so that the KL cannot be told apart by unit."
     chart = picture(
         units_chart(units.activity.numpy(), kl),
         "Bars: KL of each latent unit and its activity, most active first.",
         f"Over {plural(len(view.shown.x), 'row')}; blue units are active, grey ones idle.",
     )
     return Section("units", "What each latent unit carries", read, (text,), (chart,))
+
+
+def _codes_section(view: View, units: Units) -> Section:
+    read = (
+        "A code that hardly moves from row to row, beside the others, carries little. Codes have no units: an encoder may halve "
+        "them and the decoder double them, so that only their proportions say something."
+    )
+    variance = units.activity.numpy()
+    share = variance.max() / variance.sum() if variance.sum() > 0 else 1.0
+    text = f"{plural(len(variance), 'code')}; the one that moves most has {share:.0%} of their variance. A code is a point, which has no KL."
+    chart = picture(
+        units_chart(variance, None, None),
+        "Variance of each code over the rows, largest first.",
+        f"Over {plural(len(view.shown.x), 'row')}.",
+    )
+    return Section("units", "What each code carries", read, (text,), (chart,))

@@ -7,6 +7,7 @@ from ..explore import interpolation, latent_map, manifold, prior_quantiles, stop
 from ..explore.groups import Groups
 from ..explore.image_plots import line_chart, manifold_chart
 from ..explore.latent import columns_of_unit, walked
+from ..explore.maps import LatentMap
 from ..explore.plots import map_chart
 from ..explore.table_plots import heat_chart, weights_chart
 from .page import Section, number, picture, plural, sentences
@@ -32,13 +33,13 @@ def map_section(view: View) -> Section:
         component = view.estimator.predict(view.shown.x)
         names = tuple(str(k) for k in range(int(view.estimator._n_features_out)))
         by = Groups(component, names) if len(names) <= 20 else Groups(None, values=component.astype(float))
-        words = f"Each dot is a row, coloured by its most probable component; {_how_mapped(found.kind, found.share)}"
+        words = f"Each dot is a row, coloured by its most probable component; {_how_mapped(view, found)}"
         pictures.append(picture(map_chart(found, by, "component"), "Map of the rows by component.", words))
     if groups is not None or not view.mixture:
         coloured = ", coloured by its label" if groups is not None else ""
-        words = f"Each dot is a row{coloured}; {_how_mapped(found.kind, found.share)}"
+        words = f"Each dot is a row{coloured}; {_how_mapped(view, found)}"
         if len(found.axes) == 1:
-            words = f"Rows along one axis; {_how_mapped(found.kind, found.share)}"
+            words = f"Rows along one axis; {_how_mapped(view, found)}"
         pictures.append(picture(map_chart(found, groups), "Map of the latent space.", words))
     read = (
         "Rows that the model holds to be alike lie close together. Labels were not shown to the model: where classes form "
@@ -49,11 +50,14 @@ def map_section(view: View) -> Section:
     return Section("map", "Map of the latent space", read, text, tuple(pictures))
 
 
-def _how_mapped(kind: str, share: float) -> str:
-    if kind == "units":
-        return "coordinates are the latent units themselves, at their posterior means."
-    what = "data in the model's units" if kind == "data-pca" else "posterior means"
-    return f"coordinates are the first principal axes of the {what}, which carry {share:.0%} of their variance."
+def _how_mapped(view: View, found: LatentMap) -> str:
+    codes = "posterior means" if view.has_prior else "codes"
+    if found.kind == "units":
+        return "coordinates are " + (
+            "the latent units themselves, at their posterior means." if view.has_prior else "the codes."
+        )
+    what = "data in the model's units" if found.kind == "data-pca" else codes
+    return f"coordinates are the first principal axes of the {what}, which carry {found.share:.0%} of their variance."
 
 
 def traversal_section(view: View, units: Units) -> Section:

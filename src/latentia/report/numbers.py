@@ -87,7 +87,7 @@ def key_numbers(view: View, scored: Sequence[Scored], units: Units | None) -> li
         cards.insert(0, Card(name, number(best, 2), "nats per row", "the best while learning"))
     if has_bits(view) and scored:
         cards.append(_bits_card(view, _first_of_each(scored)[-1].estimate))
-    if units is not None:
+    if units is not None and view.has_prior:
         detail = "active: variance of the posterior mean above 0.01"
         cards.append(Card("active latent units", f"{units.n_active} of {len(units.activity)}", "", detail))
     if view.mixture:

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..data import Dataset
-from ..distributions import Flat
 from ..errors import DataError
 from ..estimators.given import split_rows
 from ..explore.groups import Groups, group
-from ..explore.latent import columns_of_unit, n_units
+from ..explore.latent import columns_of_unit, has_prior, n_units
 from ..explore.tables import leading_columns
 from .page import plural
 
@@ -98,7 +97,7 @@ class View:
     @property
     def has_prior(self) -> bool:
         """Whether there is a distribution of z to draw from; an autoencoder has none."""
-        return not isinstance(self.estimator.model_.prior(), Flat)
+        return has_prior(self.estimator.model_)
 
     @property
     def spread(self) -> str:
