@@ -30,13 +30,17 @@ def principal(x: np.ndarray, k: int = 20) -> np.ndarray:
 
 
 def samples(ae: Any, vae: Any, n: int) -> dict[str, np.ndarray]:
-    """Decoded draws of three sources of codes, `(n, 64)` each."""
+    """Decoded draws of five sources of codes, `(n, 64)` each; two of them lie far off where the codes of digits do."""
     rng, codes = np.random.default_rng(0), ae.transform(DIGITS.data)
     mixture = GaussianMixture(20, random_state=0).fit(codes)
     return {
         "autoencoder, z ~ N(0, I)": ae.inverse_transform(rng.normal(size=(n, 8))),
         "autoencoder, z ~ mixture of its codes": ae.inverse_transform(rng.permutation(mixture.sample(n)[0])),
         "VAE, z ~ N(0, I)": vae.inverse_transform(rng.normal(size=(n, 8))),
+        "far off: autoencoder, three times its codes' spread": ae.inverse_transform(
+            codes.mean(0) + 3 * codes.std(0) * rng.normal(size=(n, 8))
+        ),
+        "far off: VAE, z ~ N(0, 9 I)": vae.inverse_transform(3 * rng.normal(size=(n, 8))),
     }
 
 
@@ -54,11 +58,15 @@ def distances(found: dict[str, np.ndarray]) -> None:
 def maps(models: dict[str, Any]) -> Any:
     """Two latent units of each model, a dot for each row, coloured by its digit."""
     fig = figure(3.4, 3.2 * len(models))
-    for ax, (name, model) in zip(fig.subplots(1, len(models)), models.items()):
+    every = fig.subplots(1, len(models))
+    for ax, (name, model) in zip(every, models.items()):
         z = model.transform(DIGITS.data)
         ax.scatter(*z.T, s=3, c=[class_colour(digit) for digit in DIGITS.target], linewidths=0)
         ax.set_title(name)
         ax.set_xlabel("latent unit 0")
+    every[0].set_ylabel("latent unit 1")
+    dots = [every[0].scatter([], [], s=14, color=class_colour(digit), label=str(digit)) for digit in range(10)]
+    fig.legend(handles=dots, loc="outside right center", title="digit")
     return fig
 
 
@@ -84,9 +92,9 @@ def main() -> None:
     vae = VAE(8, noise="one", **COMMON).fit(x)
     drawn = samples(ae, vae, len(x))
     distances(drawn)
-    (HERE / "ae_or_vae_samples.png").write_bytes(
-        png(grids_chart([(name, rows[:60]) for name, rows in drawn.items()], SHAPE, LIMITS, 10))
-    )
+    near, far = ([(name, rows[:60]) for name, rows in drawn.items() if ("far" in name) == off] for off in (False, True))
+    (HERE / "ae_or_vae_samples.png").write_bytes(png(grids_chart(near, SHAPE, LIMITS, 10)))
+    (HERE / "ae_or_vae_far.png").write_bytes(png(grids_chart(far, SHAPE, LIMITS, 10)))
     (HERE / "ae_or_vae_between.png").write_bytes(png(between(ae, vae)))
     halves = {
         "reconstruction only": Autoencoder(2, **COMMON).fit(x),

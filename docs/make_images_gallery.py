@@ -1,7 +1,7 @@
 """Pictures of the gallery that no single command draws: `.venv/bin/python docs/make_images_gallery.py`, some minutes on one core.
 
 The geometry of principal components in the plane; digits brought back by 30 numbers each; noisy and denoised digits; the arrows of a
-denoising autoencoder on a spiral, from far and from near. Prints the errors that the page states.
+denoising autoencoder on a spiral, from far and from near. Prints the errors beside the pictures.
 """
 
 import sys

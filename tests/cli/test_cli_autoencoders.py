@@ -36,7 +36,13 @@ def test_an_autoencoder_fits_and_says_what_it_has_not(model: str, table: Path, t
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "An autoencoder has no distribution of z" in page
     assert "percentile of its codes" in page
-    for untrue in ("Samples from the prior", "keeps to the prior", "KL of each latent unit", "osterior mean", "active latent units"):
+    for untrue in (
+        "Samples from the prior",
+        "keeps to the prior",
+        "KL of each latent unit",
+        "osterior mean",
+        "active latent units",
+    ):
         assert untrue not in page
     assert "What each code carries" in page
     assert "active_units" not in result
@@ -69,3 +75,15 @@ def test_a_penalty_that_is_no_pair_is_refused(table: Path, tmp_path: Path, capsy
     ]
     assert main(words) == 2
     assert "no pair of numbers" in capsys.readouterr().err
+
+
+def test_a_finished_closed_form_that_is_resumed_says_how_it_ended(table: Path, tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "run"
+    assert (
+        main(["fit", str(table), "--model", "linear-ae", "--n-latent", "2", "--no-report", "--json", "--out", str(out)])
+        == 0
+    )
+    status = json.loads(capsys.readouterr().out)["status"]
+    assert status.startswith("Closed form")
+    assert main(["resume", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == status

@@ -112,6 +112,7 @@ def test_several_pairs_are_the_ways_of_each(runs: dict[str, Path], tmp_path: Pat
         (["training", "--every", "0"], "--every 0 cannot be used"),
         (["map", "--out", "map.pdf"], "ends in .png"),
         (["training", "--out", "a.mp4"], ".webp or .gif"),
+        (["map", "--values", "a.txt"], "--values a.txt ends in"),
     ],
 )
 def test_what_it_refuses(arguments: list[str], words: str, runs: dict[str, Path], capsys: Any) -> None:

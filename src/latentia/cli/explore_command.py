@@ -39,7 +39,7 @@ def run_explore(
     target = out or run / "explore" / (f"{what}.webp" if what == "training" else f"{what}.png")
     _check_ending(target, what)
     strip = target.with_suffix(".png") if what == "training" else None
-    check_target(values, force)
+    check_target(values, force, "--values")
     for path in (target, strip):
         if out is not None and path is not None and path.exists() and not force:
             raise RunError(f"{path} exists already and is kept. Choose another --out, or add --force.")

@@ -33,7 +33,7 @@ def write_values(values: Any, columns: Sequence[str], out: Path | None, force: b
         return
     if out.suffix.lower() != ".txt":
         raise ParameterError(
-            f"--out {out} ends in {out.suffix or 'nothing'}. Sentences go to a name that ends in .txt."
+            f"{option} {out} ends in {out.suffix or 'nothing'}. Sentences go to a name that ends in .txt."
         )
     if out.exists() and not force:
         raise ParameterError(f"{out} exists already and is kept. Use another name, or --force.")
@@ -58,8 +58,8 @@ def write_blocks(
     write_whole(out, lambda path: write(iter(blocks), n_rows, columns, path))
 
 
-def check_target(out: Path | None, force: bool) -> None:
-    """Raise `ParameterError` for an unknown ending or a file that is there."""
+def check_target(out: Path | None, force: bool, option: str = "--out") -> None:
+    """Raise `ParameterError` for an unknown ending or a file that is there; `option` is what named it."""
     if out is None:
         return
     if out.suffix.lower() not in KINDS:

@@ -104,8 +104,8 @@ class Loop:
         saved = None if folder is None else shared_checkpoint(folder, self.processes)
         if saved is not None:
             put_back(self, saved)
-            self._check_limits()
             self._check_ended()
+            self._check_limits()
             self._heed(Signals())
         if self.profile is not None:
             self.profile.attach(self.model, self.state)
