@@ -33,7 +33,7 @@ def write_values(values: Any, columns: Sequence[str], out: Path | None, force: b
         return
     if out.suffix.lower() != ".txt":
         raise ParameterError(
-            f"{option} {out} ends in {out.suffix or 'nothing'}. Sentences go to a name that ends in .txt."
+            f"--out {out} ends in {out.suffix or 'nothing'}. Sentences go to a name that ends in .txt."
         )
     if out.exists() and not force:
         raise ParameterError(f"{out} exists already and is kept. Use another name, or --force.")
@@ -64,7 +64,7 @@ def check_target(out: Path | None, force: bool, option: str = "--out") -> None:
         return
     if out.suffix.lower() not in KINDS:
         raise ParameterError(
-            f"--out {out} ends in {out.suffix or 'nothing'}. Use a name that ends in {', '.join(KINDS)}."
+            f"{option} {out} ends in {out.suffix or 'nothing'}. Use a name that ends in {', '.join(KINDS)}."
         )
     if out.exists() and not force:
         raise ParameterError(f"{out} exists already and is kept. Use another name, or --force.")
