@@ -30,7 +30,8 @@ from latentia.data import load
 
 RESULTS = Path(__file__).parent / "results" / "few_labels.md"
 K = 30
-SHARE = 0.6  # of the pixels masked; this, the size 10 and the kernel without a scaler were chosen on 3,000 training images
+# The share of pixels masked, the size 10 and the kernel without a scaler were chosen on 3,000 images of the training part.
+SHARE = 0.6
 SLOW = 20_000 * 784  # cells of a kernel machine
 CLASSIFIERS: dict[str, Callable[[], Any]] = {
     "nearest neighbour": lambda: KNeighborsClassifier(1),

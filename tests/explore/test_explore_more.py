@@ -19,6 +19,7 @@ from latentia.explore import (
     move_of,
     neighbours,
     path,
+    reconstructions,
     strip,
     vector_field,
     walk,
@@ -183,3 +184,12 @@ def test_the_last_look_is_what_the_fit_encodes(rows):
     watch = Watch(model, rows, every=4)
     model.fit(rows, callbacks=[watch])
     np.testing.assert_allclose(watch.means[-1], model.transform(rows), atol=1e-5)
+
+
+def test_reconstructions_are_the_projections_onto_the_principal_axes(rows):
+    model = LinearAutoencoder(2).fit(rows)
+    found, plane = reconstructions(model, rows), PCA(n_components=2).fit(rows)
+    want = plane.inverse_transform(plane.transform(rows))
+    np.testing.assert_allclose(found.rebuilt, want, atol=1e-8)
+    np.testing.assert_allclose(found.error, np.square(rows - want).sum(1), atol=1e-8)
+    np.testing.assert_array_equal(found.rows, rows)

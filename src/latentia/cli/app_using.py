@@ -172,7 +172,8 @@ def explore(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="WHAT", help="traversal, interpolation, manifold, map, training, field, components, neighbours."
+            metavar="WHAT",
+            help="traversal, interpolation, manifold, map, training, field, components, neighbours, reconstructions.",
         ),
     ],
     source: Annotated[str | None, typer.Option("--data", help="Other data than the run's own.")] = None,

@@ -16,6 +16,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "field": ("n", "zoom"),
     "components": ("n",),
     "neighbours": ("rows", "n"),
+    "reconstructions": ("rows",),
 }
 WHAT = tuple(TAKES)
 SIZES = {

@@ -237,6 +237,16 @@ def _neighbours(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
     return Drawn(figure, values, ["row", *(f"index_{i}" for i in range(k)), *(f"distance_{i}" for i in range(k))])
 
 
+def _reconstructions(estimator: Any, data: Dataset, asked: Asked) -> Drawn:
+    from ..explore import reconstructions
+    from ..report.sheets import reconstructions_sheet
+
+    view = _view(estimator, data)
+    default = tuple(range(min(28 if view.image_shape else 800, len(data.x))))
+    found = reconstructions(estimator, data.x[_pick(asked, data, default)])
+    return Drawn(reconstructions_sheet(view, found), found.rebuilt, list(data.columns))
+
+
 _DRAW: dict[str, Callable[[Any, Dataset, Asked], Drawn]] = {
     "traversal": _traversal,
     "interpolation": _interpolation,
@@ -246,4 +256,5 @@ _DRAW: dict[str, Callable[[Any, Dataset, Asked], Drawn]] = {
     "field": _field,
     "components": _components,
     "neighbours": _neighbours,
+    "reconstructions": _reconstructions,
 }

@@ -7,6 +7,7 @@ from .latent import manifold, middle, n_units, prior_draws, prior_quantiles, sto
 from .maps import LatentMap, latent_map
 from .neighbours import Neighbours, neighbours
 from .paths import interpolation, path
+from .reconstructions import Reconstructions, reconstructions
 from .training import Watch
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Field",
     "LatentMap",
     "Neighbours",
+    "Reconstructions",
     "Watch",
     "animate",
     "components",
@@ -27,6 +29,7 @@ __all__ = [
     "path",
     "prior_draws",
     "prior_quantiles",
+    "reconstructions",
     "stops",
     "strip",
     "traversal",

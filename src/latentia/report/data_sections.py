@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from ..explore import prior_draws
-from ..explore.image_plots import grids_chart, pairs_chart
-from ..explore.table_plots import correlations_chart, distributions_chart, reconstructions_chart
+from ..explore import prior_draws, reconstructions
+from ..explore.image_plots import grids_chart
+from ..explore.table_plots import correlations_chart, distributions_chart
 from ..explore.tables import correlations
 from .latent_sections import _columns_words
 from .page import Picture, Section, number, picture, plural
+from .sheets import reconstructions_sheet
 from .view import Part, View
 
 N_PAIRS = 28
@@ -23,29 +24,24 @@ NO_SAMPLES = (
 def reconstruction_section(view: View) -> Section:
     """Rows beside what is left of them after inference and decoding."""
     part, where = _rows_to_rebuild(view)
-    rebuilt, seen = view.estimator.reconstruct(part.x), view.seen(part.x)
-    if not np.isfinite(rebuilt).all():
+    found = reconstructions(view.estimator, part.x)
+    if not np.isfinite(found.rebuilt).all():
         return Section("reconstructions", "Reconstructions", text=("The reconstructions are not finite numbers.",))
     how = "by the weighted mean of its components" if view.mixture else "and back from the inferred z alone"
     read = f"Each row goes through the model {how}. What is lost on the way did not fit through the latent."
+    caption = where
     if view.image_shape is None:
-        chart = reconstructions_chart(seen[:, view.columns], rebuilt[:, view.columns], view.names)
         caption = (
             f"{where} A perfect reconstruction lies on the grey line; R² is the share of the column's variance that is "
             f"reconstructed; below zero, the column's mean would do better.{_columns_words(view)}"
         )
         read += " A column with low R² is noise to the model."
-    else:
-        kinds = [("original", part.x, _original_limits(view)), ("reconstruction", rebuilt, view.limits)]
-        if view.estimator.binarise_ is not None:
-            kinds.insert(1, ("as seen", seen, (0.0, 1.0)))
-        chart, caption = pairs_chart(kinds, view.image_shape), where
     return Section(
         "reconstructions",
         "Reconstructions beside originals",
         read,
         (),
-        (picture(chart, "Originals beside reconstructions.", caption),),
+        (picture(reconstructions_sheet(view, found), "Originals beside reconstructions.", caption),),
     )
 
 
@@ -59,12 +55,6 @@ def _rows_to_rebuild(view: View) -> tuple[Part, str]:
     part = view.shown.take(most, view.seed)
     share = "most" if first.fresh else "all"
     return part, f"{plural(len(part.x), 'row')}, {share} of which the model has learnt from."
-
-
-def _original_limits(view: View) -> tuple[float, float]:
-    if view.estimator.binarise_ is None:
-        return view.limits
-    return view.estimator.binarise_.low, view.estimator.binarise_.high
 
 
 def samples_section(view: View) -> Section:

@@ -11,7 +11,8 @@ from ..explore.components import Components
 from ..explore.image_plots import line_chart, pairs_chart, traversals_chart
 from ..explore.latent import walked
 from ..explore.neighbours import Neighbours
-from ..explore.table_plots import heat_chart, line_of_cells
+from ..explore.reconstructions import Reconstructions
+from ..explore.table_plots import heat_chart, line_of_cells, reconstructions_chart
 from .view import View
 
 
@@ -89,6 +90,23 @@ def components_sheet(view: View, found: Components) -> Any:
     return heat_chart(
         [(title, cells)], names, view.names, "standard deviations", {"means": "mean", "axes": "axis"}[found.kind]
     )
+
+
+def reconstructions_sheet(view: View, found: Reconstructions) -> Any:
+    """Pictures beside what comes back of them; of a table each column's values against what comes back.
+
+    Arguments:
+        view: of the run.
+        found: the rows.
+    """
+    if view.image_shape is None:
+        return reconstructions_chart(found.seen[:, view.columns], found.rebuilt[:, view.columns], view.names)
+    binarise = view.estimator.binarise_
+    limits = view.limits if binarise is None else (binarise.low, binarise.high)
+    kinds = [("original", found.rows, limits), ("reconstruction", found.rebuilt, view.limits)]
+    if binarise is not None:
+        kinds.insert(1, ("as seen", found.seen, (0.0, 1.0)))
+    return pairs_chart(kinds, view.image_shape)
 
 
 def neighbours_sheet(view: View, x: np.ndarray, rows: np.ndarray, found: Neighbours) -> Any:
