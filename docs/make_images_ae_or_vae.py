@@ -5,10 +5,12 @@ with two latent units look at what each half of the ELBO does alone. About two m
 """
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
@@ -101,7 +103,9 @@ def main() -> None:
         "KL only (weight 1,000)": VAE(2, noise="one", kl_weight=1000.0, **COMMON).fit(x),
         "both: the ELBO": VAE(2, noise="one", **COMMON).fit(x),
     }
-    (HERE / "ae_or_vae_maps.png").write_bytes(png(maps(halves)))
+    drawn = BytesIO()
+    Image.open(BytesIO(png(maps(halves)))).quantize(64).save(drawn, format="png", optimize=True)
+    (HERE / "ae_or_vae_maps.png").write_bytes(drawn.getvalue())
     for name, rows in (("autoencoder", ae), ("VAE", vae)):
         held = x[vae.held_out_rows_]
         print(name, "squared error of held-out rows:", f"{np.square(held - rows.reconstruct(held)).sum(1).mean():.1f}")

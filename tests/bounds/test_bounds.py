@@ -2,6 +2,7 @@
 
 from math import exp, log, pi, sqrt
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.distributions import Independent, Normal
 from latentia import families
 from latentia.batch import Batch
 from latentia.bounds import Elbo, ImportanceWeighted
+from latentia.bounds.gradients import LogMean
 from latentia.bounds.importance import effective_sample_size
 from latentia.conditional import Conditional
 from latentia.errors import AbilityError, ParameterError
@@ -141,3 +143,23 @@ def test_a_closed_form_that_is_not_there_is_refused() -> None:
     with pytest.raises(AbilityError, match="no closed-form KL"):
         Elbo(kl="closed")(curve_model(), Half(), rows)
     assert torch.isfinite(Elbo(5)(curve_model(), Half(), rows).value).all()
+
+
+@pytest.mark.parametrize("order", [1 - 1e-9, 1 - 1e-6, 1 - 1e-3, 1 + 1e-6, 1 + 1e-12, 3.0])
+def test_renyis_mean_in_single_precision_is_that_of_mpmath(order: float) -> None:
+    """Near order 1 it is the mean of log w, where the logarithm of a mean of powers has no digits left."""
+    log_w = -120 + 3 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    found = LogMean(order)(log_w)
+    mpmath.mp.dps = 50
+    power = 1 - mpmath.mpf(order)
+    for column in range(4):
+        total = mpmath.fsum(mpmath.exp(power * mpmath.mpf(float(w))) for w in log_w[:, column])
+        assert float(found[column]) == pytest.approx(float(mpmath.log(total / 50) / power), rel=1e-6)
+
+
+def test_renyis_mean_has_the_gradient_of_its_weights() -> None:
+    log_w = torch.tensor([-3.0, -1.0, -700.0], dtype=torch.float64, requires_grad=True)
+    LogMean(0.5)(log_w).backward()
+    assert torch.allclose(log_w.grad, torch.softmax(0.5 * log_w.detach(), 0))  # type: ignore[arg-type]
+    none = torch.full((3,), -torch.inf)
+    assert LogMean(0.5)(none).item() == -torch.inf

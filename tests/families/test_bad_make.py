@@ -10,6 +10,8 @@ from torch.distributions import Independent
 
 import latentia
 from latentia import families as f
+from latentia.bounds import Renyi
+from latentia.bounds.gradients import MovingAverage
 from latentia.conditional import Conditional
 from latentia.errors import AbilityError, ParameterError
 from latentia.estimators.parameters import NUMBERS, WHOLE
@@ -17,6 +19,13 @@ from latentia.models import FamilyPrior, NormalMixture
 from latentia.posteriors import Local, SemiAmortized
 
 NAN = float("nan")
+ROWS = np.random.default_rng(0).normal(size=(40, 3))
+
+
+def fitted(**options: Any) -> latentia.VAE:
+    return latentia.VAE(n_latent=2, hidden=(4,), max_epochs=1, random_state=0, **options).fit(ROWS)
+
+
 MADE: dict[str, tuple[Callable[[], Any], str]] = {
     "a number for a shape": (lambda: f.Normal(3), "event_shape=3"),  # type: ignore[arg-type]
     "a row of no shape": (lambda: f.FullNormal(3), "event_shape=3"),  # type: ignore[arg-type]
@@ -32,6 +41,23 @@ MADE: dict[str, tuple[Callable[[], Any], str]] = {
     "three categories under four": (
         lambda: f.check_posterior(f.Categorical((2,), 3), Independent(f.Categorical((2,), 4)(torch.zeros(4, 2)), 1)),
         "among 3 categories and the prior among 4",
+    ),
+    "more degrees of freedom than a float holds": (lambda: f.StudentT((2,), df=1e300), r"df=1e\+300"),
+    "a word for an order": (lambda: Renyi(alpha="x"), "alpha='x'"),  # type: ignore[arg-type]
+    "no order": (lambda: Renyi(alpha=None), "alpha=None"),  # type: ignore[arg-type]
+    "options that are text": (
+        lambda: fitted(posterior="student-t", posterior_options="df=3"),
+        "posterior_options='df=3'",
+    ),
+    "a family for its name": (lambda: fitted(posterior=f.Gamma((3,))), "posterior=Gamma"),
+    "an estimator for its name": (lambda: fitted(gradient=MovingAverage(0.9)), "gradient=MovingAverage"),
+    "an option that a gradient has not": (
+        lambda: fitted(posterior="bernoulli", gradient="nvil", gradient_options={"rate": 1}),
+        "no option 'rate'. It has hidden, decay",
+    ),
+    "options of no gradient": (
+        lambda: fitted(gradient_options={"decay": 0.9}),
+        "gradient='auto' has no option 'decay'",
     ),
     "a name for a family": (lambda: FamilyPrior("normal"), "needs a family"),  # type: ignore[arg-type]
 }
@@ -137,3 +163,17 @@ def test_a_bound_of_many_samples_is_not_enumerated(posterior: str, bound: str) -
     options: dict[str, Any] = {"hidden": (4,), "max_epochs": 1, "n_samples": 2, "random_state": 0}
     with pytest.raises(AbilityError, match=r"Only the ELBO is summed over all z.*vimco"):
         latentia.VAE(2, posterior=posterior, bound=bound, gradient="enumeration", **options).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("moving-average", {"decay": 0.9}), ("nvil", {"hidden": (5,), "decay": 0.5})]
+)
+def test_what_a_gradient_is_made_with_is_kept(name: str, options: dict[str, Any], tmp_path: Any) -> None:
+    vae = fitted(posterior="bernoulli", gradient=name, gradient_options=options)
+    made = vae.learner_.bound.gradient
+    assert {key: getattr(made, key) for key in options} == options
+    vae.save(tmp_path / "run")
+    again = latentia.load(tmp_path / "run")
+    assert again.get_params()["gradient"] == name
+    assert np.allclose(again.transform(ROWS), vae.transform(ROWS))
+    assert again.fit(ROWS).learner_.bound.gradient == made

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from latentia import families as f
-from latentia.distributions import RelaxedBernoulli, RelaxedCategorical
+from latentia.distributions import RelaxedBernoulli, RelaxedCategorical, from_noise
 from latentia.families import Family, StraightThroughBernoulli, StraightThroughCategorical, row_of
+from latentia.randomness import RowNoise
 
 SIZE = 3
 MOVING = {"uniform", "triangular", "pareto", "reciprocal"}
@@ -134,6 +135,37 @@ def test_nothing_is_read_back_from_the_device(name: str) -> None:
         z = d.rsample() if d.has_rsample else d.sample()
         assert z.device.type == "meta"
     assert d.log_prob(torch.zeros(4, SIZE, device="meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("how", ["process", "rows"])
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
+@pytest.mark.parametrize("name", [name for name in MAKERS if not name.endswith("-flow")])
+def test_draws_and_their_gradients_are_finite(name: str, dtype: torch.dtype, how: str) -> None:
+    """A gamma that rounds to zero, a quantile that overflows: the draw is held, and hands no gradient back."""
+    family = MAKERS[name]((SIZE,)).to(dtype)
+    raw = np.random.default_rng(0).choice([*CORNERS, -8.0, -3.0, 3.0, 8.0], size=(300, *family.raw_shape))
+    leaf = torch.tensor(raw, dtype=dtype, requires_grad=True)
+    d = family(leaf)
+    if not d.has_rsample:
+        return
+    torch.manual_seed(0)
+    z = d.rsample(torch.Size((30,))) if how == "process" else from_noise(d, RowNoise(torch.arange(300), seed=0), 30)
+    z.sum().backward()
+    assert torch.isfinite(z).all()
+    assert leaf.grad is not None
+    assert torch.isfinite(leaf.grad).all()
+
+
+@pytest.mark.parametrize("name", ["student-t", "multivariate-student-t"])
+def test_a_t_of_very_many_degrees_of_freedom_is_normal(name: str) -> None:
+    """In float32 the two logarithms of gammas have no digits left to differ in."""
+    x = torch.tensor([0.0, 0.3, -2.0])
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(x)
+    for df in (1e4, 1e8, 1e12):
+        family = f.family(name, (3,), df=df)
+        found = family(torch.zeros(1, *family.raw_shape)).log_prob(x).squeeze(0)
+        wanted = normal.sum() if name.startswith("multi") else normal
+        assert torch.allclose(found, wanted, atol=2e-3 if df == 1e4 else 1e-5), df
 
 
 # --- the gradient of E[f(z)] ---------------------------------------------------------------------------------------

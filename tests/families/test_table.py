@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from families_made import CASES, array
 from torch.distributions import Exponential, Independent
@@ -92,6 +93,35 @@ def test_a_posterior_whose_support_does_not_fit_is_refused(q: f.Family, prior: A
 )
 def test_a_posterior_that_fits_passes(q: f.Family, prior: Any) -> None:
     f.check_posterior(q, prior)
+
+
+T = f.StudentT((2,))  # of degrees of freedom that may come near zero
+HEAVY = {
+    "t, its own kind": (T, T),
+    "t, cauchy": (T, f.Cauchy((2,))),
+    "rows of t, their own kind": (f.MultivariateStudentT((2,)), f.MultivariateStudentT((2,))),
+    "cauchy, t": (f.Cauchy((2,)), T),
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_heavy_tails_under_heavy_tails_have_a_finite_kl(name: str) -> None:
+    """E_q log(1 + z^2) is finite for every t: SciPy's quadrature of the worst that a network gives."""
+    f.check_posterior(*HEAVY[name])
+    q, p = scipy.stats.t(0.5), scipy.stats.t(5.0)
+    v = np.linspace(-36, 36, 20_001)
+    u = 1 / (1 + np.exp(-v))
+    z = q.ppf(np.clip(u, 1e-15, 1 - 1e-15))
+    terms = u * (1 - u) * (q.logpdf(z) - p.logpdf(z))
+    assert np.isfinite(terms).all()
+    assert 0 < np.trapezoid(terms, v) < 5
+
+
+def test_a_flow_is_called_by_its_own_name() -> None:
+    for name in ("autoregressive-flow", "coupling-flow", "spline-flow"):
+        prior = f.family(name, (2,))
+        with pytest.raises(AbilityError, match=f"{name} prior"):
+            f.check_posterior(f.Bernoulli((2,)), prior(torch.zeros(prior.raw_shape)))
 
 
 def test_a_pair_that_is_refused_is_infinite_indeed() -> None:

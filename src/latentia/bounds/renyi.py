@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isfinite
+from numbers import Real
 from typing import Any, ClassVar
 
 from torch import nn
@@ -39,6 +40,8 @@ class Renyi:
     method: ClassVar[str] = "renyi"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.alpha, Real) or isinstance(self.alpha, bool):
+            raise ParameterError(f"alpha={self.alpha!r} gives no bound. Use a number from 0, not 1.")
         if self.alpha == 1:
             raise ParameterError("alpha=1 is the ELBO. Use bounds.Elbo.")
         if not (isfinite(self.alpha) and self.alpha >= 0):

@@ -101,6 +101,7 @@ OPTIONS = (
         str,
         "Of the bound by q: auto, pathwise, score, leave-one-out, nvil, disarm, vimco, sticking-the-landing, dreg, ...",
     ),
+    Option("gradient_options", str, "Of that estimator, such as decay=0.9 or hidden=50."),
     Option("n_samples", int, "Draws of z per row while learning."),
     Option("kl_weight", float, "Weight of the KL in the objective; reports carry the true bound."),
     Option("kl_warm_up", int, "Steps in which the KL weight rises from 0."),

@@ -26,8 +26,10 @@ class FlowDistribution(Distribution):
     support = constraints.real_vector  # type: ignore[assignment]
     has_rsample = True
 
-    def __init__(self, transform: Transform, base: Distribution, batch_shape: Sequence[int] = ()) -> None:
-        self.transform, self.base = transform, base
+    def __init__(
+        self, transform: Transform, base: Distribution, batch_shape: Sequence[int] = (), family: str | None = None
+    ) -> None:
+        self.transform, self.base, self.family = transform, base, family
         super().__init__(torch.Size(batch_shape), base.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:

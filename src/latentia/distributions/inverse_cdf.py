@@ -1,5 +1,6 @@
 """Distributions of single cells that are drawn by their inverse cdf, and the numerics that they share."""
 
+from math import log
 from typing import Any
 
 import torch
@@ -55,6 +56,18 @@ def finite_positive(x: Tensor) -> Tensor:
     """
     info = torch.finfo(x.dtype)
     return x.clamp(info.tiny, info.max)
+
+
+def exp_far(log_x: Tensor) -> Tensor:
+    """exp, held between the powers -0.75 and 0.75 of the largest float; without a slope where it is held.
+
+    A draw so far out that the float has no room for it has none for its slope either, which would be zero times infinity.
+
+    >>> exp_far(torch.tensor([1.0, 1e4]))
+    tensor([2.7183e+00, 3.2626e+28])
+    """
+    most = 0.74 * log(torch.finfo(log_x.dtype).max)
+    return torch.exp(log_x.clamp(-most, most))
 
 
 class DrawnByIcdf(Distribution):

@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from .normals import log_determinant, whitened
-from .ratios import far
+from .ratios import far, log_gamma_draw, log_gamma_rise, stretch
+
+FAR = 1e8  # in units of the scale; the squares of what is nearer fit
 
 
 class MultivariateStudentT(Distribution):
@@ -50,36 +52,28 @@ class MultivariateStudentT(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         d, half = self.event_shape[0], self.df / 2
         y = whitened(self.scale_tril, value - self.loc)
-        constant = (
-            torch.lgamma(half + d / 2)
-            - torch.lgamma(half)
-            - d / 2 * torch.log(self.df * pi)
-            - log_determinant(self.scale_tril)
-        )
-        size = y.detach().abs().amax(-1).clamp_min(1)  # taken out of the square, which would overflow
+        constant = log_gamma_rise(half, d) - d / 2 * torch.log(self.df * pi) - log_determinant(self.scale_tril)
+        size = y.detach().abs().amax(-1)
+        size = torch.where(size > FAR, size, 1.0)  # taken out of the square, which would overflow
         share = (y / size.unsqueeze(-1)).square().sum(-1) / self.df
-        return constant - (half + d / 2) * (2 * torch.log(size) + torch.log(size.square().reciprocal() + share))
+        far_out = 2 * torch.log(size) + torch.log(
+            size.square().reciprocal() + share.clamp_min(torch.finfo(y.dtype).tiny)
+        )
+        return constant - (half + d / 2) * torch.where(size > FAR, far_out, torch.log1p(share))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
         normal = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
-        gamma = torch._standard_gamma((self.df / 2).expand(shape[:-1]))  # type: ignore[attr-defined]
-        return self.from_noise(normal, gamma)
+        return self.from_noise(normal, log_gamma_draw(self.df / 2, shape[:-1]))
 
-    def from_noise(self, normal: Tensor, gamma: Tensor) -> Tensor:
-        """A draw from standard normals `(..., d)` and gammas of shape df / 2 `(...)`."""
-        tiny = torch.finfo(self.loc.dtype).tiny
-        stretch = torch.rsqrt((gamma / (self.df / 2)).clamp_min(tiny)).unsqueeze(-1)
-        return far(self.loc + (self.scale_tril @ (normal * stretch).unsqueeze(-1)).squeeze(-1))
+    def from_noise(self, normal: Tensor, log_gamma: Tensor) -> Tensor:
+        """A draw from standard normals `(..., d)` and logarithms of gammas of shape df / 2 `(...)`."""
+        far_out = normal * stretch(log_gamma, self.df / 2).unsqueeze(-1)
+        return far(self.loc + (self.scale_tril @ far_out.unsqueeze(-1)).squeeze(-1))
 
     def entropy(self) -> Tensor:
         d, half = self.event_shape[0], self.df / 2
-        constant = (
-            torch.lgamma(half)
-            - torch.lgamma(half + d / 2)
-            + d / 2 * torch.log(self.df * pi)
-            + log_determinant(self.scale_tril)
-        )
+        constant = d / 2 * torch.log(self.df * pi) + log_determinant(self.scale_tril) - log_gamma_rise(half, d)
         return constant + (half + d / 2) * (torch.digamma(half + d / 2) - torch.digamma(half))
 
     @property

@@ -26,7 +26,7 @@ from .inverse_cdf import finite_positive, into_open
 from .logistic_mixture import DiscretisedLogisticMixture
 from .multivariate_t import MultivariateStudentT
 from .quantiles import gamma_icdf, poisson_icdf
-from .ratios import far
+from .ratios import f_of, t_of
 from .relaxed import RelaxedCategorical, StraightThroughBernoulli, StraightThroughCategorical
 from .rows import from_noise
 from .unit import off_the_ends
@@ -36,6 +36,13 @@ from .von_mises_fisher import VonMisesFisher
 def _gamma(concentration: Tensor, noise: RowNoise, n_samples: int) -> Tensor:
     """Gammas of rate one in float64, one for each cell of `concentration` `(batch, ...)`."""
     return gamma_icdf(concentration, noise.uniform(n_samples, concentration.shape[1:]))
+
+
+def _log_gamma(concentration: Tensor, noise: RowNoise, n_samples: int) -> Tensor:
+    """Their logarithms, from gammas of a shape that is one more and uniform numbers, see `ratios.log_gamma_draw`."""
+    u = noise.uniform(n_samples, concentration.shape[1:])
+    boost = torch.log(into_open(u, torch.float64)) / concentration.double()
+    return torch.log(_gamma(concentration + 1, noise, n_samples)) + boost
 
 
 def _positive(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -61,23 +68,20 @@ def _(q: Dirichlet, noise: RowNoise, n_samples: int) -> Tensor:
 
 @from_noise.register(FisherSnedecor)
 def _(q: FisherSnedecor, noise: RowNoise, n_samples: int) -> Tensor:
-    above = _gamma(q.df1 / 2, noise, n_samples) / (q.df1.double() / 2)
-    below = _gamma(q.df2 / 2, noise, n_samples) / (q.df2.double() / 2)
-    return _positive(above / below.clamp_min(1e-300), q.df1.dtype)
+    above, below = (_log_gamma(df / 2, noise, n_samples).to(df.dtype) for df in (q.df1, q.df2))
+    return f_of(q, above, below)
 
 
 @from_noise.register(StudentT)
 def _(q: StudentT, noise: RowNoise, n_samples: int) -> Tensor:
-    normal = noise.normal(n_samples, q.batch_shape[1:])
-    half = q.df.double() / 2
-    stretch = torch.rsqrt((_gamma(half, noise, n_samples) / half).clamp_min(1e-300))
-    return far(q.loc + q.scale * (normal * stretch).to(q.loc.dtype))
+    normal = noise.normal(n_samples, q.batch_shape[1:]).to(q.loc.dtype)
+    return t_of(q, normal, _log_gamma(q.df / 2, noise, n_samples).to(q.loc.dtype))
 
 
 @from_noise.register(MultivariateStudentT)
 def _(q: MultivariateStudentT, noise: RowNoise, n_samples: int) -> Tensor:
     normal = noise.normal(n_samples, q.batch_shape[1:] + q.event_shape).to(q.loc.dtype)
-    return q.from_noise(normal, _gamma(q.df / 2, noise, n_samples).to(q.loc.dtype))
+    return q.from_noise(normal, _log_gamma(q.df / 2, noise, n_samples).to(q.loc.dtype))
 
 
 @from_noise.register(LowRankMultivariateNormal)

@@ -10,7 +10,7 @@ from torch.distributions import Pareto as _Pareto
 from torch.distributions import Weibull as _Weibull
 from torch.distributions import constraints
 
-from .inverse_cdf import DrawnByIcdf, InverseCdf, exp_tangent, finite_positive, inside
+from .inverse_cdf import DrawnByIcdf, InverseCdf, exp_far, exp_tangent, finite_positive, inside
 
 EULER = 0.5772156649015329
 
@@ -200,7 +200,7 @@ class Pareto(DrawnByIcdf, _Pareto):
         return -torch.expm1(-self.alpha * (_log(value) - torch.log(self.scale)).clamp_min(0))
 
     def icdf(self, value: Tensor) -> Tensor:
-        return finite_positive(self.scale * torch.exp(-torch.log1p(-value) / self.alpha))
+        return exp_far(torch.log(self.scale) - torch.log1p(-value) / self.alpha)
 
 
 class LogNormal(DrawnByIcdf, _LogNormal):
@@ -211,7 +211,7 @@ class LogNormal(DrawnByIcdf, _LogNormal):
     """
 
     def icdf(self, value: Tensor) -> Tensor:
-        return finite_positive(torch.exp(self.loc + self.scale * torch.special.ndtri(value)))
+        return exp_far(self.loc + self.scale * torch.special.ndtri(value))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         return super().expand(batch_shape, self._get_checked_instance(LogNormal, _instance))

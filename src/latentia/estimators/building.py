@@ -7,6 +7,7 @@ import numpy as np
 from torch import nn
 
 from ..bounds import Bound, Elbo, ImportanceWeighted, Renyi
+from ..bounds.gradients import made_gradient
 from ..errors import ParameterError, choose
 from ..families import Bernoulli, Categorical, Family, Pixels
 from ..learn import Learner, Schedule
@@ -101,6 +102,7 @@ def make_bound(estimator: Any, posterior: Posterior, family: Family | None = Non
         family = posterior.encoder.family
     if gradient == "auto" and family is not None:
         gradient = default_gradient(family, kind, estimator.n_samples)
+    gradient = made_gradient(gradient, getattr(estimator, "gradient_options", None))
     if kind == "renyi":
         return Renyi(estimator.n_samples, estimator.alpha, gradient)
     return (Elbo if kind == "elbo" else ImportanceWeighted)(estimator.n_samples, gradient=gradient)

@@ -1,5 +1,6 @@
 """The latent side of a VAE by name: the posterior's family, the prior, and what stands between z and the decoder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..conditional import Conditional
+from ..data.checks import brief
 from ..errors import AbilityError, ParameterError, choose
 from ..families import INFLATED, TABLE, Family, check_standing, family, gradients_of, row_of
 from ..models import FamilyPrior, NormalMixture, StandardNormal, VampPrior
@@ -51,6 +53,10 @@ class Latent:
 def make_latent(estimator: Any) -> Latent:
     """The posterior's family, from an estimator's `posterior`, `n_latent`, `latent_categories` and `temperature`."""
     name, n, k = estimator.posterior, int(estimator.n_latent), int(estimator.latent_categories)
+    if not isinstance(name, str):
+        raise ParameterError(
+            f"posterior={brief(repr(name))} cannot be used. Use the name of a family; for one of your own see posteriors.Amortized."
+        )
     if name not in (*POSTERIORS, *INFLATED):
         row_of(name)  # an unknown name is told its neighbours
         check_standing(name, "posterior")
@@ -69,7 +75,10 @@ def make_latent(estimator: Any) -> Latent:
 
 def _options(name: str, estimator: Any, own: str) -> dict[str, Any]:
     """What a family of that name is made with: the user's own options, and those that are arguments of the estimator."""
-    given = dict(getattr(estimator, own) or {})
+    given = getattr(estimator, own) or {}
+    if not isinstance(given, Mapping):
+        raise ParameterError(f'{own}={given!r} cannot be used. Use a dictionary, such as {{"df": 5.0}}, or None.')
+    given = dict(given)
     options: dict[str, Any] = {}
     if name == "normal":
         options = {"scale": "network"}

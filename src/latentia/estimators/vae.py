@@ -55,6 +55,7 @@ class VAE(LatentEstimator):
         alpha: order of the Renyi bound.
         gradient: of the bound by q's parameters: "auto" (through the draws where they have a path, else "disarm",
             "leave-one-out", "vimco" or "nvil", whichever the latent and `n_samples` allow), or a name of `families.GRADIENTS`.
+        gradient_options: of that estimator, such as {"decay": 0.9} of a "moving-average" or {"hidden": (50,)} of "nvil".
         n_samples: draws of z per row while learning.
         kl_weight, kl_warm_up: weight of the KL, and steps in which it rises from 0 (the ELBO only).
         kl_annealing, kl_cycles: how it rises: "linear", "sigmoid", or "cyclical" in so many cycles.
@@ -114,6 +115,7 @@ class VAE(LatentEstimator):
         bound: str = "elbo",
         alpha: float = 0.5,
         gradient: str = "auto",
+        gradient_options: dict[str, Any] | None = None,
         n_samples: int = 1,
         kl_weight: float = 1.0,
         kl_warm_up: int = 0,
@@ -153,7 +155,7 @@ class VAE(LatentEstimator):
         self.channels, self.n_layers = channels, n_layers
         self.learner, self.learner_options = learner, learner_options
         self.bound, self.n_samples = bound, n_samples
-        self.alpha, self.gradient = alpha, gradient
+        self.alpha, self.gradient, self.gradient_options = alpha, gradient, gradient_options
         self.kl_weight, self.kl_warm_up = kl_weight, kl_warm_up
         self.kl_annealing, self.kl_cycles = kl_annealing, kl_cycles
         self.free_bits, self.free_bits_group, self.target_rate = free_bits, free_bits_group, target_rate

@@ -25,6 +25,7 @@ LOG_SHAPE_BOUND = 6.0  # shapes whose logarithm of a gamma function float32 stil
 # The last place where float32 can tell the slope of tanh from zero: beyond it zero times infinity would be no number.
 SATURATED = 8.6
 LOG_POWER_BOUND = 3.0  # shapes that are exponents: 0.05 to 20
+MOST = 1e12  # of an option that is a number
 LOC_BOUND = 1e13  # farther out, in units of the least scale, the squares of float32 overflow
 
 
@@ -201,16 +202,16 @@ class RowFamily(Family):
 
 
 def at_least(name: str, value: float, least: float, *, strictly: bool = True) -> float:
-    """Return `value` if it is a finite number above `least`, else raise `ParameterError`.
+    """Return `value` if it is a number above `least`, and no more than 10^12, else raise `ParameterError`.
 
     >>> at_least("temperature", 0.5, 0.0)
     0.5
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if number and value < float("inf") and (value > least or (not strictly and value == least)):
+    if number and value <= MOST and (value > least or (not strictly and value == least)):
         return value
     bound = "above" if strictly else "of at least"
-    raise ParameterError(f"{name}={value!r} cannot be used. Use a number {bound} {least:g}.")
+    raise ParameterError(f"{name}={value!r} cannot be used. Use a number {bound} {least:g} and at most {MOST:g}.")
 
 
 def whole(name: str, value: float, least: int = 1) -> int:

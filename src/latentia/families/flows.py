@@ -74,7 +74,7 @@ class Flow(RowFamily):
         transform = self.flow.transform(context)
         zero = torch.zeros(self.size, dtype=raw.dtype, device=raw.device)
         base = Independent(Normal(zero, torch.ones_like(zero), validate_args=False), 1, validate_args=False)
-        return FlowDistribution(transform, base, raw.shape[:-1])
+        return FlowDistribution(transform, base, raw.shape[:-1], self.name)
 
 
 class AutoregressiveFlow(Flow):

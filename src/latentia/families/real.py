@@ -141,6 +141,7 @@ class Uniform(_LocScale):
 
     def forward(self, raw: Tensor) -> d.Uniform:
         low, log_width = self._raw(raw)
+        low = located(low)
         return d.Uniform(low, low + _resolved(positive(log_width), low), validate_args=False)
 
     def start(self, mean: Tensor, scale: Tensor) -> Tensor:
@@ -162,6 +163,7 @@ class Triangular(_LocScale):
 
     def forward(self, raw: Tensor) -> d.Triangular:
         low, log_width, top = self._raw(raw)
+        low = located(low)
         width = _resolved(positive(log_width), low)
         return d.Triangular(low, width, torch.sigmoid(bounded(top, 6.0)), validate_args=False)
 

@@ -69,7 +69,7 @@ def check_gradient(q: Family | str, gradient: str) -> None:
             f"{what} is no gradient for {_a(row.name)}: its support moves with its parameters, so that the gradient misses "
             f"the ends. {use}"
         )
-    if through:
+    if through and not set(DRAW) & set(row.gradients):
         raise AbilityError(f"No gradient flows through the draws of {_a(row.name)} (gradient={gradient!r}). {use}")
     raise AbilityError(f"The {gradient} gradient is not known for {_a(row.name)}. {use}")
 
@@ -126,7 +126,7 @@ def check_posterior(q: Family, prior: Distribution | Family) -> None:
             f"{_a(mine.name).capitalize()} posterior draws z from the support '{mine.support}', where {_a(p.name)} prior (support "
             f"'{p.support}') has no density everywhere. Use {_alternatives(p)}."
         )
-    if mine.name in p.never or (q.finite_moments < inf and p.moment >= q.finite_moments):
+    if mine.name in p.never or (q.finite_moments < inf and 0 < p.moment >= q.finite_moments):
         raise AbilityError(
             f"KL(q || p) is infinite for {_a(mine.name)} posterior under {_a(p.name)} prior: the prior's log density falls "
             f"faster than the posterior's tails{_cure(q)}. Use {_alternatives(p)}, or a prior with heavy tails (student-t)."

@@ -187,6 +187,9 @@ def row_of_distribution(p: Distribution) -> Row | None:
     """
     while isinstance(p, Independent | MixtureSameFamily):
         p = p.base_dist if isinstance(p, Independent) else p.component_distribution
+    made_by = getattr(p, "family", None)  # flows of all families are of one class
+    if isinstance(made_by, str):
+        return row_of(made_by)
     for kind in type(p).__mro__:
         name = _NAMES.get(kind.__name__)
         if name is not None:

@@ -1,5 +1,9 @@
 """Gradient estimators: given to a bound, by name or as an object with its settings."""
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
 from ...errors import AbilityError, ParameterError
 from ...families import GRADIENTS
 from .antithetic import Arm, Disarm
@@ -73,6 +77,33 @@ def as_gradient(gradient: str | Gradient, kind: str, n_samples: int) -> Gradient
         raise AbilityError(f"{here} has no gradient {found.name!r}, which is one of {there}. Use {own}.")
     found.check(n_samples)
     return found
+
+
+def made_gradient(name: str, options: Mapping[str, Any] | None) -> str | Gradient:
+    """The estimator of that name with options of its own; the name itself where there are none.
+
+    Raises: `ParameterError` for what is no name or no option of it.
+
+    >>> made_gradient("moving-average", {"decay": 0.9})
+    MovingAverage(decay=0.9)
+    """
+    if not isinstance(name, str):
+        raise ParameterError(
+            f"gradient={name!r} cannot be used. Use a name, and gradient_options for what it is made with."
+        )
+    if not options:
+        return name
+    if not isinstance(options, Mapping):
+        raise ParameterError(
+            f'gradient_options={options!r} cannot be used. Use a dictionary, such as {{"decay": 0.9}}, or None.'
+        )
+    found = _MADE.get(name)
+    known = [] if found is None else [field.name for field in fields(found)]
+    wrong = sorted(set(options) - set(known))
+    if wrong or found is None:
+        has = f"It has {', '.join(known)}." if known else "It has none."
+        raise ParameterError(f"gradient={name!r} has no option {' or '.join(map(repr, wrong or options))}. {has}")
+    return replace(found, **{key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
 
 
 def near_gradients(name: str) -> str:

@@ -30,9 +30,12 @@ class LogMean:
 
     def __call__(self, log_weight: Tensor) -> Tensor:
         power = 1 - self.order
-        scaled = log_weight if power == 1 else power * log_weight
-        value = torch.logsumexp(scaled, 0) - log(len(log_weight))
-        return value if power == 1 else value / power
+        if power == 1:
+            return torch.logsumexp(log_weight, 0) - log(len(log_weight))
+        # About the largest w^power, and by expm1: near order 1 the log of the mean is the power times a mean of differences.
+        about = (log_weight.amax(0) if power > 0 else log_weight.amin(0)).detach()
+        about = torch.where(torch.isfinite(about), about, 0.0)
+        return about + torch.log1p(torch.expm1(power * (log_weight - about)).mean(0)) / power
 
 
 @dataclass(frozen=True, slots=True)
