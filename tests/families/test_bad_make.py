@@ -1,5 +1,6 @@
 """Families, priors and estimators made with what cannot be: one sentence each, of latentia's own errors."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,14 @@ MADE: dict[str, tuple[Callable[[], Any], str]] = {
     "an option that a gradient has not": (
         lambda: fitted(posterior="bernoulli", gradient="nvil", gradient_options={"rate": 1}),
         "no option 'rate'. It has hidden, decay",
+    ),
+    "layers of no size": (
+        lambda: fitted(posterior="bernoulli", gradient="nvil", gradient_options={"hidden": "wide"}),
+        "hidden=",
+    ),
+    "a decay that is none": (
+        lambda: fitted(posterior="bernoulli", gradient="nvil", gradient_options={"decay": 2}),
+        "decay=2",
     ),
     "options of no gradient": (
         lambda: fitted(gradient_options={"decay": 0.9}),
@@ -177,3 +186,21 @@ def test_what_a_gradient_is_made_with_is_kept(name: str, options: dict[str, Any]
     assert again.get_params()["gradient"] == name
     assert np.allclose(again.transform(ROWS), vae.transform(ROWS))
     assert again.fit(ROWS).learner_.bound.gradient == made
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"posterior": "normal", "gradient": "vimco"},
+        {"posterior": "normal", "gradient": "implicit"},
+        {"posterior": "bernoulli", "gradient": "dreg", "bound": "renyi"},
+        {"posterior": "gamma", "gradient": "arm", "bound": "importance-weighted"},
+    ],
+)
+def test_every_gradient_that_a_refusal_names_serves(options: dict[str, Any]) -> None:
+    with pytest.raises(AbilityError) as error:
+        fitted(**options, n_samples=2)
+    names = re.split(" or |, ", str(error.value).split("Use ")[1].rstrip("."))
+    assert len(names) > 1
+    for name in names:
+        fitted(**{**options, "gradient": name}, n_samples=2)

@@ -7,9 +7,9 @@ import numpy as np
 from torch import nn
 
 from ..bounds import Bound, Elbo, ImportanceWeighted, Renyi
-from ..bounds.gradients import made_gradient
+from ..bounds.gradients import as_gradient, made_gradient, names_for
 from ..errors import ParameterError, choose
-from ..families import Bernoulli, Categorical, Family, Pixels
+from ..families import Bernoulli, Categorical, Family, Pixels, check_gradient
 from ..learn import Learner, Schedule
 from ..networks import MLP, ConvDecoder, ConvEncoder, GatedPixelCNN, SkipMLP
 from ..posteriors import Amortized, Posterior
@@ -102,6 +102,11 @@ def make_bound(estimator: Any, posterior: Posterior, family: Family | None = Non
         family = posterior.encoder.family
     if gradient == "auto" and family is not None:
         gradient = default_gradient(family, kind, estimator.n_samples)
+    if family is not None and isinstance(gradient, str):
+        one = "elbo" if kind == "elbo" else "importance"
+        names = names_for(one, family)
+        check_gradient(family, gradient, names)
+        as_gradient(gradient, one, estimator.n_samples, names)
     gradient = made_gradient(gradient, getattr(estimator, "gradient_options", None))
     if kind == "renyi":
         return Renyi(estimator.n_samples, estimator.alpha, gradient)

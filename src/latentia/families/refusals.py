@@ -1,5 +1,6 @@
 """What the table of families does not allow: refused in a sentence, which names what would do."""
 
+from collections.abc import Collection
 from math import inf
 
 from torch.distributions import Categorical, Distribution, Independent
@@ -43,12 +44,13 @@ def check_standing(what: Family | str, place: str) -> None:
     )
 
 
-def check_gradient(q: Family | str, gradient: str) -> None:
+def check_gradient(q: Family | str, gradient: str, among: Collection[str] = tuple(GRADIENTS)) -> None:
     """Raise `AbilityError` where a gradient of E_q[f(z)] is not valid for the family.
 
     Arguments:
         q: the family.
         gradient: name of an estimator, a key of `GRADIENTS`; names that the table does not know pass.
+        among: the names that may be proposed instead.
 
     >>> check_gradient("pareto", "score")
     Traceback (most recent call last):
@@ -58,7 +60,7 @@ def check_gradient(q: Family | str, gradient: str) -> None:
     row = known_row(q)
     if row is None or gradient not in GRADIENTS or _serves(row, gradient):
         return
-    known = [name for name in GRADIENTS if name != "auto" and _serves(row, name)]
+    known = [name for name in GRADIENTS if name != "auto" and name in among and _serves(row, name)]
     use = f"Use {' or '.join(known)}." if known else "It cannot be a posterior."
     near = [name for name in (f"relaxed-{row.name}", f"straight-through-{row.name}") if name in FAMILIES]
     through = gradient in ("auto", *DRAW)

@@ -1,11 +1,11 @@
 """Gradient estimators: given to a bound, by name or as an object with its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 from ...errors import AbilityError, ParameterError
-from ...families import GRADIENTS
+from ...families import GRADIENTS, gradients_of
 from .antithetic import Arm, Disarm
 from .base import Drawn, Gradient, LogMean, over_samples
 from .pathwise import DoublyReparameterised, Implicit, Pathwise, Relaxed, StickingTheLanding, StraightThrough
@@ -50,8 +50,10 @@ _MADE = {kind.name: kind() for kind in KINDS}
 THROUGH_THE_DRAW = ("auto", "enumeration")  # names of a bound's own choice: a sum where it can, else the path
 
 
-def as_gradient(gradient: str | Gradient, kind: str, n_samples: int) -> Gradient:
+def as_gradient(gradient: str | Gradient, kind: str, n_samples: int, among: Collection[str] | None = None) -> Gradient:
     """The estimator of that name, for a bound of that kind ("elbo" or "importance") and so many samples.
+
+    `among` are the names that may be proposed instead; without it those of the bound, whatever the posterior.
 
     Raises: `ParameterError` for an unknown name or number of samples, `AbilityError` where the bound has no such gradient.
 
@@ -62,8 +64,8 @@ def as_gradient(gradient: str | Gradient, kind: str, n_samples: int) -> Gradient
     ...
     latentia.errors.AbilityError: The ELBO has no gradient 'vimco', which is one of bounds of many samples. Use ...
     """
+    own = ", ".join(names_for(kind) if among is None else among)
     if gradient == "enumeration" and kind != "elbo":
-        own = ", ".join(one.name for one in _MADE.values() if kind in one.bounds)
         raise AbilityError(f"Only the ELBO is summed over all z; a bound of many samples needs draws. Use {own}.")
     if gradient in THROUGH_THE_DRAW:
         return _MADE["pathwise"]
@@ -71,12 +73,23 @@ def as_gradient(gradient: str | Gradient, kind: str, n_samples: int) -> Gradient
     if not isinstance(found, Gradient):
         raise ParameterError(f"gradient={gradient!r} is not known. {near_gradients(str(gradient))}")
     if kind not in found.bounds:
-        own = ", ".join(one.name for one in _MADE.values() if kind in one.bounds)
         here, there = ("The ELBO", "bounds of many samples")
         here, there = (here, there) if kind == "elbo" else ("A bound of many samples", "the ELBO")
         raise AbilityError(f"{here} has no gradient {found.name!r}, which is one of {there}. Use {own}.")
     found.check(n_samples)
     return found
+
+
+def names_for(kind: str, q: Any = None) -> tuple[str, ...]:
+    """Names of the estimators that a bound of that kind has, for a family where one is given.
+
+    >>> names_for("elbo", "pareto")
+    ('pathwise',)
+    """
+    bound = [one.name for one in _MADE.values() if kind in one.bounds]
+    if q is None:
+        return tuple(bound)
+    return tuple(name for name in gradients_of(q) if name in bound or (name == "enumeration" and kind == "elbo"))
 
 
 def made_gradient(name: str, options: Mapping[str, Any] | None) -> str | Gradient:
@@ -103,7 +116,14 @@ def made_gradient(name: str, options: Mapping[str, Any] | None) -> str | Gradien
     if wrong or found is None:
         has = f"It has {', '.join(known)}." if known else "It has none."
         raise ParameterError(f"gradient={name!r} has no option {' or '.join(map(repr, wrong or options))}. {has}")
-    return replace(found, **{key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
+    return replace(found, **{key: _like(getattr(found, key), value) for key, value in options.items()})
+
+
+def _like(usual: Any, value: Any) -> Any:
+    """A value of the usual one's kind: sizes are a tuple, of a single number too, a number is a number."""
+    if isinstance(usual, tuple):
+        return tuple(value) if isinstance(value, list | tuple) else (value,)
+    return value
 
 
 def near_gradients(name: str) -> str:

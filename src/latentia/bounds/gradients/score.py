@@ -99,6 +99,8 @@ class LearntBaseline(ScoreFunction):
 
     def __post_init__(self) -> None:
         check_decay(self.decay)
+        if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in self.hidden):
+            raise ParameterError(f"hidden={self.hidden!r} cannot be used. Use sizes of layers, such as (100,).")
 
     def auxiliaries(self, model: Any) -> nn.Module | None:
         return InputBaseline(model.event_shape, self.hidden, self.decay)
