@@ -175,9 +175,9 @@ def exact(name: str, kind: str) -> tuple[float, np.ndarray]:
     return value(name, raw, kind), np.array(slopes)
 
 
-def estimated(name: str, bound: Any, draws: int = DRAWS) -> tuple[np.ndarray, np.ndarray]:
+def estimated(name: str, bound: Any, draws: int = DRAWS, seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
     """Values `(draws,)` and gradients `(draws, raw numbers)` of independent rows."""
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     each = raw_of(name).expand(draws, *raw_of(name).shape).clone().requires_grad_()
     model, batch = Toy(prior_of(name)), Batch(torch.rand(draws, 2, dtype=torch.float64), torch.arange(draws))
     auxiliaries = auxiliaries_of(bound, model)
@@ -238,6 +238,16 @@ def test_the_importance_weighted_bounds_gradient(name: str, gradient: str) -> No
 @pytest.mark.parametrize(("name", "gradient"), unless(tuple(set(POSTERIORS) - set(HIGH)), accepted("score", "dreg")))
 def test_of_one_sample_where_pairs_have_too_many_nodes(name: str, gradient: str) -> None:
     check(name, "elbo", ImportanceWeighted(1, gradient=gradient))
+
+
+@pytest.mark.parametrize(("name", "gradient"), unless(tuple(set(POSTERIORS) - set(HIGH)), accepted("vimco", "score")))
+def test_of_two_samples_where_pairs_have_too_many_nodes(name: str, gradient: str) -> None:
+    """Against the gradient through the draws, other draws, which has no part in common with it but the bound."""
+    values, gradients = estimated(name, ImportanceWeighted(2, gradient=gradient))
+    through, paths = estimated(name, ImportanceWeighted(2, gradient="pathwise"), seed=11)
+    for one, other in ((values[:, None], through[:, None]), (gradients, paths)):
+        error = np.sqrt((one.var(0) + other.var(0)) / DRAWS)
+        assert (np.abs(one.mean(0) - other.mean(0)) < LIMIT * error + 1e-6).all()
 
 
 @pytest.mark.parametrize("gradient", ["pathwise", "score", "moving-average", "nvil", "vimco", "dreg"])
