@@ -1,6 +1,7 @@
 """Autoencoders at the command line: fit with a report, encode, reconstruct; what has no log p(x) is refused in a sentence."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,16 @@ def test_a_finished_closed_form_that_is_resumed_says_how_it_ended(table: Path, t
     assert status.startswith("Closed form")
     assert main(["resume", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["status"] == status
+
+
+def test_a_run_that_lost_its_checkpoints_begins_again_from_where_it_began(table: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ["fit", str(table), "--model", "ae", "--n-latent", "2", "--no-report", *MODELS["ae"][:4], "--device", "cpu"]
+    assert main([*words, "--out", str(first)]) == 0
+    assert main([*words, "--init", str(first), "--out", str(second)]) == 0
+    rows = np.loadtxt(table, delimiter=",", skiprows=1)
+    before = latentia.load(second).transform(rows)
+    shutil.rmtree(second / "checkpoints", ignore_errors=True)
+    assert main(["resume", str(second)]) == 0
+    assert np.array_equal(latentia.load(second).transform(rows), before)
+    assert not np.allclose(latentia.load(first).transform(rows), before)

@@ -202,9 +202,9 @@ def _begun(estimator: Any, init: Path | None) -> Any:
     params = estimator.get_params()
     if init is None:
         return type(estimator)(**params)
-    if not init.exists():
-        raise RunError(f"The fit began from the weights of {init}, which is not there any more. Bring it back.")
-    return load_run(init).set_params(**{**params, "warm_start": True})
+    from .fitting import begun_from
+
+    return begun_from(init, params)
 
 
 def _field(estimator: Any, data: Dataset, asked: Asked) -> Drawn:

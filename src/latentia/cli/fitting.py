@@ -60,6 +60,7 @@ def run_fit(
 def run_resume(run: Path, wishes: Wishes) -> int:
     """Build what a run asked for again and go on from its last checkpoint."""
     from ..estimators.saving import new_estimator
+    from ..learn.checkpoints import shared_checkpoint
 
     processes = current()
     with processes.together():
@@ -75,8 +76,22 @@ def run_resume(run: Path, wishes: Wishes) -> int:
             f"The data in {asked['source']} are not those that {run} was fitted to (fingerprint {data.fingerprint}, "
             f"expected {record['data']['fingerprint']}). Bring them back, or fit anew."
         )
+    if asked.get("init") and shared_checkpoint(run / "checkpoints", processes) is None:
+        estimator = begun_from(Path(asked["init"]), estimator.get_params())
     wanted = bool(record.get("report", True)) if wishes.with_report is None else wishes.with_report
     return _run(estimator, data, run, asked, replace(wishes, with_report=wanted), resume=True)
+
+
+def begun_from(init: Path, params: dict[str, Any]) -> Any:
+    """An estimator with these parameters and the weights of the run `init`, about to be fitted.
+
+    Raises: `RunError` where that run is gone.
+    """
+    from ..estimators import load_latent
+
+    if not init.exists():
+        raise RunError(f"The fit began from the weights of {init}, which is not there any more. Bring it back.")
+    return load_latent(init).set_params(**{**params, "warm_start": True})
 
 
 def in_all(opened: Callable[[], Dataset | Shards]) -> Dataset | Shards:
