@@ -1,7 +1,7 @@
 """What the command line asked of `latentia explore`, and what each picture takes."""
 
 from dataclasses import dataclass, fields
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 
 from ..errors import ParameterError, choose
@@ -64,7 +64,7 @@ class Asked:
                 raise ParameterError(f"--n {self.n} cannot be drawn as a {what}. Use {least} to {most}.")
         if self.way is not None:
             choose("--way", self.way, KINDS)
-        if self.zoom is not None and not (0 < self.zoom < inf and isfinite(self.zoom)):
+        if self.zoom is not None and not 0 < self.zoom < inf:
             raise ParameterError(f"--zoom {self.zoom} cannot be used. Use a number above 0; 2 is twice as near.")
         if self.every is not None and self.every < 1:
             raise ParameterError(f"--every {self.every} cannot be used. Use a number of epochs, at least 1.")

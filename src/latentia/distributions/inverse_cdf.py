@@ -59,7 +59,7 @@ def finite_positive(x: Tensor) -> Tensor:
 
 
 def exp_far(log_x: Tensor) -> Tensor:
-    """exp, held between the powers -0.75 and 0.75 of the largest float; without a slope where it is held.
+    """exp, held between the powers -0.74 and 0.74 of the largest float; without a slope where it is held.
 
     A draw so far out that the float has no room for it has none for its slope either, which would be zero times infinity.
 
