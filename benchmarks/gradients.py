@@ -6,7 +6,8 @@ Four measurements, all with the estimators that a fit uses:
 
 1. one model, one data set: a VAE with 8 binary latents, and one with 2 normal latents, each fitted to the handwritten
    digits (8 x 8, binarised). The gradient by q's raw numbers of 40 rows is estimated 4,000 times with two draws of z and
-   compared with the exact one, by enumeration (256 values) or quadrature (a grid of 60 x 60).
+   compared with the exact one, by enumeration (256 values) or quadrature (a grid of 60 x 60); that of the bounds of two
+   draws with the sum over pairs (65,536 of values, or about a million of nodes).
 2. the variance of d/dmu_1 E[sum_j f(z_j)], z ~ N(mu, I), against the number of latent dimensions.
 3. the toy E_b[(b - p0)^2], whose variances are known exactly.
 4. signal-to-noise ratio of the importance-weighted bound's gradient against k, plain and doubly reparameterised, on the
@@ -25,130 +26,19 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from gradient_price import SEED, Priced, coins, coins_many, estimates, normals, normals_many
 from gradient_toy import toy_variances
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from latentia import VAE
 from latentia.batch import Batch
-from latentia.bounds import Elbo, ImportanceWeighted, auxiliaries_of
-from latentia.data import load
+from latentia.bounds import Elbo, ImportanceWeighted
 from latentia.explore.style import CLASSES, INK, LINE, MUTED, RC
-from latentia.families import Bernoulli, RelaxedBernoulli, StraightThroughBernoulli
-from latentia.families import Normal as NormalFamily
-from latentia.models import FamilyPrior
 
 HERE = Path(__file__).parent
 RESULTS, PICTURE = HERE / "results" / "gradients.md", HERE.parent / "docs" / "images" / "gradients.png"
-ROWS, REPEATS, SEED = 40, 4_000, 0
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SAMPLES = (1, 2, 4, 8, 16, 32, 64, 128)
-Family = Callable[[Tensor], Any]
-
-
-# --- one model, one data set -----------------------------------------------------------------------------------------
-
-
-def fitted(**options: Any) -> tuple[Any, Any, Tensor]:
-    """A small VAE of binarised digits, its encoder, and some rows."""
-    x = load("digits").x
-    shared: dict[str, Any] = {"likelihood": "bernoulli", "batch_size": 100, "random_state": SEED, "device": "cpu"}
-    vae = VAE(**shared, learning_rate=5e-3, binarize="threshold", patience=None, **options).fit(x)
-    return vae.model_, vae.posterior_, vae._seen(x[:ROWS])[1]
-
-
-def estimates(model: Any, family: Family, raw: Tensor, x: Tensor, bound: Any, repeats: int = REPEATS) -> Tensor:
-    """`(repeats, rows, raw numbers)` gradients, each row's repeats independent; learnt baselines are fitted first."""
-    rows, n = len(x), raw[0].numel()
-    many = x.repeat(repeats, 1)
-    batch = Batch(many, torch.arange(len(many)))
-    auxiliaries = auxiliaries_of(bound, model)
-    more = () if auxiliaries is None else (auxiliaries.double(),)
-    for module in more:
-        settle(module, model, family, raw, x, bound)
-    each = raw.repeat(repeats, *[1] * (raw.ndim - 1)).requires_grad_()
-    bound(model, lambda *_: family(each), batch, *more).surrogate.sum().backward()
-    assert each.grad is not None
-    return each.grad.reshape(repeats, rows, n)
-
-
-def settle(auxiliaries: nn.Module, model: Any, family: Family, raw: Tensor, x: Tensor, bound: Any) -> None:
-    """300 steps of a learnt baseline on these rows."""
-    parameters = list(auxiliaries.parameters())
-    optimizer = torch.optim.Adam(parameters, 0.01) if parameters else None
-    for _ in range(300):
-        terms = bound(model, lambda *_: family(raw), Batch(x, torch.arange(len(x))), auxiliaries)
-        if optimizer is not None:
-            optimizer.zero_grad()
-            (-terms.surrogate.mean()).backward()
-            optimizer.step()
-
-
-def price(found: Tensor, exact: Tensor) -> tuple[float, float, float]:
-    """Bias and its noise floor, as shares of the exact gradient's length, and the variance in units of its square."""
-    length = exact.square().sum().sqrt()
-    variance = found.var(0).sum()
-    floor = torch.sqrt(variance / len(found)) / length
-    bias = torch.sqrt((found.mean(0) - exact).square().sum()) / length
-    return float(bias), float(floor), float(variance / length**2)
-
-
-def coins() -> list[tuple[str, float, float, float]]:
-    """Estimators for 8 binary latents."""
-    options = {"n_latent": 8, "posterior": "bernoulli", "gradient": "enumeration", "hidden": (), "max_epochs": 3}
-    model, q, x = fitted(**options)
-    raw = q.encoder.network(model.standardise(x)).detach().reshape(len(x), 1, 8)
-
-    def of(family: Any) -> Family:
-        return lambda r: Independent(family(r), 1, validate_args=False)
-
-    hard, straight, relaxed = of(Bernoulli((8,))), of(StraightThroughBernoulli((8,))), of(RelaxedBernoulli((8,)))
-    exact = estimates(model, hard, raw, x, Elbo(gradient="enumeration"), 1)[0]
-    names = ("score", "moving-average", "nvil", "leave-one-out", "arm", "disarm")
-    out = [(name, *price(estimates(model, hard, raw, x, Elbo(2, gradient=name)), exact)) for name in names]
-    through = estimates(model, straight, raw, x, Elbo(2, gradient="straight-through"))
-    model.prior_module = FamilyPrior(RelaxedBernoulli((8,))).double()  # a relaxed q needs a relaxed prior
-    soft = estimates(model, relaxed, raw, x, Elbo(2, gradient="relaxed"))
-    return [*out, ("straight-through", *price(through, exact)), ("relaxed", *price(soft, exact))]
-
-
-class Grid:
-    """The expectation over two normal latents as a sum over a grid, written without the library's bounds."""
-
-    def __init__(self, n: int = 60) -> None:
-        one = torch.linspace(-6, 6, n, dtype=torch.float64)
-        self.noise = torch.cartesian_prod(one, one).unsqueeze(1)  # (nodes, 1, 2)
-        self.weight = torch.exp(-self.noise.square().sum(-1) / 2)
-        self.weight = self.weight / self.weight.sum()
-
-    def gradient(self, model: Any, family: Family, raw: Tensor, x: Tensor) -> Tensor:
-        """Of the ELBO by the raw numbers, `(rows, raw numbers)`."""
-        raw = raw.clone().requires_grad_()
-        q = family(raw).base_dist
-        z = q.loc + q.scale * self.noise
-        log_weight = model.log_joint(x, z) - Normal(q.loc, q.scale).log_prob(z).sum(-1)
-        (found,) = torch.autograd.grad((self.weight * log_weight).sum(), raw)
-        return found.reshape(len(x), -1)
-
-
-def normal_model() -> tuple[Any, Family, Tensor, Tensor]:
-    """The VAE with two normal latents: model, family, raw numbers of some rows, the rows."""
-    model, q, x = fitted(n_latent=2, hidden=(32,), max_epochs=5)
-    raw = q.encoder.network(model.standardise(x)).detach().reshape(len(x), 2, 2)
-    return model, lambda r: Independent(NormalFamily((2,), scale="network")(r), 1, validate_args=False), raw, x
-
-
-def normals() -> list[tuple[str, float, float, float]]:
-    """Estimators for 2 normal latents."""
-    model, family, raw, x = normal_model()
-    exact = Grid().gradient(model, family, raw, x)
-    bounds = {
-        "pathwise": Elbo(2),
-        "pathwise, drawn KL": Elbo(2, kl="monte-carlo"),
-        "sticking-the-landing": Elbo(2, gradient="sticking-the-landing"),
-        **{name: Elbo(2, gradient=name) for name in ("score", "moving-average", "nvil", "leave-one-out")},
-    }
-    return [(name, *price(estimates(model, family, raw, x, bound), exact)) for name, bound in bounds.items()]
 
 
 # --- against the number of latent dimensions ---------------------------------------------------------------------------
@@ -231,7 +121,7 @@ def signal_to_noise(repeats: int = 10_000) -> dict[str, list[float]]:
 # --- writing -----------------------------------------------------------------------------------------------------------
 
 
-def price_section(title: str, rows: list[tuple[str, float, float, float]]) -> list[str]:
+def price_section(title: str, rows: list[Priced]) -> list[str]:
     """Bias, its floor and the variance, a line for each estimator."""
     return [
         f"## {title}, digits, two draws of z per row",
@@ -283,9 +173,12 @@ def noise_section(snr: dict[str, list[float]]) -> list[str]:
     ]
 
 
+MANY = "The importance-weighted bound, and Renyi's of order 1/2"
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "coins": lambda: price_section("8 binary latents", coins()),
     "normals": lambda: price_section("2 normal latents", normals()),
+    "coins-many": lambda: price_section(f"{MANY}, 8 binary latents", coins_many()),
+    "normals-many": lambda: price_section(f"{MANY}, 2 normal latents", normals_many()),
     "growth": lambda: growth_section(growth()),
     "toy": toy_variances,
     "noise": lambda: noise_section(signal_to_noise()),

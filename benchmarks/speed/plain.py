@@ -1,5 +1,6 @@
 """The floor (matrix products alone) and the loop that a careful person writes by hand."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -81,7 +82,7 @@ def negative_importance(encoder: nn.Module, decoder: nn.Module, x: Tensor, k: in
     z = loc + torch.exp(0.5 * log_variance) * noise
     log_likelihood = -cross_entropy(decoder(z), x.expand(k, *x.shape), reduction="none").sum(-1)
     log_weight = log_likelihood + 0.5 * (noise.square() - z.square() + log_variance).sum(-1)
-    return -torch.logsumexp(log_weight, 0).mean()
+    return math.log(k) - torch.logsumexp(log_weight, 0).mean()
 
 
 def train(x: np.ndarray, encoder: nn.Module, decoder: nn.Module, loss_of: Callable[..., Tensor]) -> list[float]:

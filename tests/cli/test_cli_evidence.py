@@ -146,6 +146,7 @@ BAD = {
     "plot": (["calibrate", "RUN", "--plot", "x.doc"], ".png"),
     "a seed below zero": (["score", "RUN", "DATA", "--limit", "12", "--seed", "-5"], "--seed"),
     "a seed beyond numbers": (["quality", "RUN", "DATA", "--seed", "99999999999999999999999"], "--seed"),
+    "no precision": (["score", "RUN", "DATA", "--precision", "half"], "precision='half'"),
     "no exact": (["score", "RUN", "DATA", "--evidence", "exact"], "exact evidence needs"),
 }  # fmt: skip
 

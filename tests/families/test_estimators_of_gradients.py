@@ -4,6 +4,7 @@ The exact bound is a sum over nodes z with weights; its gradient is a central di
 independent rows, so that their mean and its standard error come from one call.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.distributions import Independent, Normal
 from latentia import families as f
 from latentia.batch import Batch
 from latentia.bounds import Elbo, ImportanceWeighted, Renyi, auxiliaries_of
+from latentia.bounds.gradients import names_for
 from latentia.errors import AbilityError
 from latentia.families import GRADIENTS, check_gradient, gradients_of
 
@@ -31,6 +33,7 @@ HIGH = (
     "coupling-flow",
     "spline-flow",
 )  # no rule for pairs of draws
+LOW = tuple(set(POSTERIORS) - set(HIGH))
 COSTLY = ("von-mises-fisher", "spline-flow")
 BIASED = ("straight-through-bernoulli", "straight-through-categorical")
 Nodes = tuple[Tensor, Tensor]  # z (nodes, 1, *event), weights (nodes,)
@@ -227,37 +230,30 @@ def test_with_a_drawn_kl(name: str, gradient: str) -> None:
     check(name, "elbo", Elbo(2, kl="monte-carlo", gradient=gradient))
 
 
-@pytest.mark.parametrize(
-    ("name", "gradient"),
-    unless(HIGH, accepted("pathwise", "score", "vimco", "dreg")),
-)
-def test_the_importance_weighted_bounds_gradient(name: str, gradient: str) -> None:
-    check(name, "importance", ImportanceWeighted(2, gradient=gradient))
+MANY = tuple(sorted(set(names_for("importance")) - {"auto", "straight-through"}))
+TWO = {"importance": ImportanceWeighted(2), "renyi": Renyi(2, alpha=0.5)}
 
 
-@pytest.mark.parametrize(("name", "gradient"), unless(tuple(set(POSTERIORS) - set(HIGH)), accepted("score", "dreg")))
+@pytest.mark.parametrize("kind", TWO)
+@pytest.mark.parametrize(("name", "gradient"), unless(HIGH, accepted(*MANY)))
+def test_the_gradient_of_a_bound_of_two_draws(name: str, gradient: str, kind: str) -> None:
+    check(name, kind, replace(TWO[kind], gradient=gradient))
+
+
+@pytest.mark.parametrize(("name", "gradient"), unless(LOW, accepted("score", "dreg")))
 def test_of_one_sample_where_pairs_have_too_many_nodes(name: str, gradient: str) -> None:
     check(name, "elbo", ImportanceWeighted(1, gradient=gradient))
 
 
-@pytest.mark.parametrize(("name", "gradient"), unless(tuple(set(POSTERIORS) - set(HIGH)), accepted("vimco", "score")))
-def test_of_two_samples_where_pairs_have_too_many_nodes(name: str, gradient: str) -> None:
+@pytest.mark.parametrize("kind", TWO)
+@pytest.mark.parametrize(("name", "gradient"), unless(LOW, accepted(*set(MANY) - {"pathwise", "implicit", "relaxed"})))
+def test_of_two_samples_where_pairs_have_too_many_nodes(name: str, gradient: str, kind: str) -> None:
     """Against the gradient through the draws, other draws, which has no part in common with it but the bound."""
-    values, gradients = estimated(name, ImportanceWeighted(2, gradient=gradient))
-    through, paths = estimated(name, ImportanceWeighted(2, gradient="pathwise"), seed=11)
+    values, gradients = estimated(name, replace(TWO[kind], gradient=gradient))
+    through, paths = estimated(name, replace(TWO[kind], gradient="pathwise"), seed=11)
     for one, other in ((values[:, None], through[:, None]), (gradients, paths)):
         error = np.sqrt((one.var(0) + other.var(0)) / DRAWS)
         assert (np.abs(one.mean(0) - other.mean(0)) < LIMIT * error + 1e-6).all()
-
-
-@pytest.mark.parametrize("gradient", ["pathwise", "score", "moving-average", "nvil", "vimco", "dreg"])
-def test_renyis_gradient(gradient: str) -> None:
-    check("normal", "renyi", Renyi(2, alpha=0.5, gradient=gradient))
-
-
-@pytest.mark.parametrize("gradient", ["moving-average", "nvil"])
-def test_importance_with_a_kept_baseline(gradient: str) -> None:
-    check("bernoulli", "importance", ImportanceWeighted(2, gradient=gradient))
 
 
 @pytest.mark.parametrize("name", BIASED)

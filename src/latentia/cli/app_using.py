@@ -50,6 +50,9 @@ def score(
     noise: Annotated[
         float | None, typer.Option("--noise", help="Of a gan, annealed: its observation noise, in the model's units.")
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="float32 takes a network half the time; float64 unless told.")
+    ] = None,
     simulated: Annotated[int, typer.Option("--simulated", help="Of bidirectional: rows that the model makes.")] = 100,
     limit: Limit = None,
     seed: Seed = 0,
@@ -73,6 +76,7 @@ def score(
         "n_steps": steps,
         "start": start,
         "noise": noise,
+        "precision": precision,
     }
     options = {name: value for name, value in given.items() if value is not None}
     return run_score(run, source, selection, evidence, options, seed, rows, force, json, limit, simulated)

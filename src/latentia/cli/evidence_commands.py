@@ -33,14 +33,17 @@ def limited(data: Dataset | Shards, limit: int | None, seed: int) -> Dataset | S
 def bracket_of(estimator: Any, n_rows: int, options: dict[str, Any]) -> Any:
     """Bidirectional evidence with the options of annealed evidence."""
     from ..evidence import bidirectional
+    from ..evidence.precision import in_precision
     from ..models import means_of, with_noise
 
     names = ("n_samples", "n_steps", "start", "seed")
     given = {name: options[name] for name in names if name in options}
-    if options.get("noise") is None:
-        return bidirectional(estimator.model_, estimator.posterior_, n_rows=n_rows, **given)
-    noisy = with_noise(means_of(estimator.model_), options["noise"]).requires_grad_(False)
-    return bidirectional(noisy, n_rows=n_rows, **given)
+    model, posterior = estimator.model_, estimator.posterior_
+    if options.get("noise") is not None:
+        model, posterior = with_noise(means_of(model), options["noise"]).requires_grad_(False), None
+    if options.get("precision") is not None:
+        model, posterior = in_precision(options["precision"], model, posterior)
+    return bidirectional(model, posterior, n_rows=n_rows, **given)
 
 
 def show_bracket(bracket: Any, console: Console) -> None:

@@ -98,7 +98,8 @@ class Answers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
             sample_weight: of the rows, for the mean.
             seed: of the noise, which also depends on each row's content.
             options: of the estimator: `proposal` and `error` of "importance"; `n_steps`, `n_leapfrog` and `start` of
-                "annealed"; see `latentia.evidence`.
+                "annealed"; `precision`, float64 unless "float32" is asked for, which takes a network half the time; see
+                `latentia.evidence`.
         """
         x, rows = self._seen(X)
         weight = None if sample_weight is None else check_weight(sample_weight, len(x))

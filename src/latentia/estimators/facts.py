@@ -1,16 +1,15 @@
 """What a plan needs to know about the columns, from rows in memory or from one pass over rows on a disk."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
-import torch
 
 from ..data.checks import check_rows
 from ..data.sources import Block
 from ..scaling import Scaling
-
-CELLS_AT_ONCE = 2**18  # of a block, looked at in float64
+from .column_moments import CELLS_AT_ONCE, ColumnMoments
 
 
 class Facts(ABC):
@@ -58,9 +57,13 @@ class ArrayFacts(Facts):
         return self.x.dtype.kind != "f" or not bool((self.x != np.floor(self.x)).any())
 
     def moments(self, scaling: Scaling | None = None) -> tuple[np.ndarray, np.ndarray]:
-        if scaling is None or scaling.identity:
-            return moments(self.x, self.weight)
-        return moments(scaling.to_model(torch.as_tensor(self.x, dtype=torch.float64)).numpy(), self.weight)
+        return self._moments.mean_and_sd(scaling)
+
+    @cached_property
+    def _moments(self) -> ColumnMoments:
+        found = ColumnMoments(self.x.shape[1])
+        found.add(self.x, self.weight)
+        return found
 
     def witnesses(self) -> np.ndarray:
         return self.x
@@ -69,9 +72,6 @@ class ArrayFacts(Facts):
 @final
 class StreamFacts(Facts):
     """Of rows that come block by block, by `add`; in float64.
-
-    Means and squares about them are merged pairwise, so that a large offset cancels nothing (Chan, Golub and LeVeque,
-    "Algorithms for computing the sample variance", 1983).
 
     Arguments:
         names: of the columns.
@@ -82,8 +82,7 @@ class StreamFacts(Facts):
         self.names, self.name = names, name
         zero = np.zeros(len(names))
         self.low, self.high = zero + np.inf, zero - np.inf
-        self.weight, self.mean, self.square = 0.0, zero, zero
-        self._kept = (zero + np.inf, zero - np.inf)  # the extremes of rows that weigh anything
+        self._moments = ColumnMoments(len(names))
         self._broken = zero * np.nan  # a value of each column that is no whole number
 
     def add(self, block: Block) -> None:
@@ -99,15 +98,7 @@ class StreamFacts(Facts):
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
         if block.x.dtype.kind == "f":
             self._look_for_fractions(x)
-        weight = None
-        if block.weight is not None:
-            keep = block.weight > 0
-            if not keep.any():
-                return
-            x, weight = x[keep], block.weight[keep]
-            low, high = x.min(0), x.max(0)
-        self._kept = (np.minimum(self._kept[0], low), np.maximum(self._kept[1], high))
-        self._merge(x, weight)
+        self._moments.add(x, block.weight)
 
     def _check(self, block: Block) -> None:
         if block.x.dtype.kind != "f" or np.isfinite(block.x.sum()):
@@ -125,28 +116,12 @@ class StreamFacts(Facts):
         value = part[first, np.arange(len(unknown))]
         self._broken[unknown] = np.where(fraction.any(0), value, np.nan)
 
-    def _merge(self, x: np.ndarray, weight: np.ndarray | None) -> None:
-        count = float(len(x)) if weight is None else float(weight.sum())
-        mean = np.average(x, axis=0, weights=weight)
-        centred = x - mean
-        square = np.einsum("ij,ij->j", centred, centred) if weight is None else weight @ np.square(centred)
-        total = self.weight + count
-        step = mean - self.mean
-        self.mean = self.mean + step * (count / total)
-        self.square = self.square + square + np.square(step) * (self.weight * count / total)
-        self.weight = total
-
     @property
     def whole(self) -> bool:
         return bool(np.isnan(self._broken).all())
 
     def moments(self, scaling: Scaling | None = None) -> tuple[np.ndarray, np.ndarray]:
-        low, high = self._kept
-        mean = np.where(low == high, low, np.clip(self.mean, low, high))
-        sd = np.where(low == high, 0.0, np.sqrt(self.square / self.weight))
-        if scaling is None or scaling.identity:
-            return mean, sd
-        return scaling.to_model(torch.from_numpy(mean)).numpy(), sd / scaling.scale.cpu().numpy()
+        return self._moments.mean_and_sd(scaling)
 
     def witnesses(self) -> np.ndarray:
         """The extremes of each column, and a value that is no whole number where there is one."""
@@ -156,15 +131,3 @@ class StreamFacts(Facts):
 def as_facts(x: Any, weight: np.ndarray | None = None) -> Facts:
     """Facts as they are, rows in memory as `ArrayFacts`."""
     return x if isinstance(x, Facts) else ArrayFacts(x, weight)
-
-
-def moments(x: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column; 0 exactly where a column is constant."""
-    x = x.astype(np.float64, copy=False)
-    if weight is not None:
-        keep = weight > 0
-        x, weight = x[keep], weight[keep]
-    mean = np.average(x, axis=0, weights=weight)
-    sd = np.sqrt(np.average(np.square(x - mean), axis=0, weights=weight))
-    constant = x.min(0) == x.max(0)
-    return np.where(constant, x[0], mean), np.where(constant, 0.0, sd)

@@ -55,7 +55,8 @@ def with_stated_noise(
     """
     model = with_noise(means_of(estimator.model_), noise).to(rows.device).requires_grad_(False)
     like = next(model.parameters())
-    found = _evidence.annealed(
+    found = _evidence.estimate(
+        "annealed",
         model,
         None,
         rows.to(like.dtype),

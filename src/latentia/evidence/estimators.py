@@ -21,6 +21,7 @@ from ..families import Normal
 from ..posteriors import Amortized, Defensive, Refined, RefinedFamily
 from ..randomness import RowNoise, drawing
 from .ais import annealed
+from .precision import in_precision
 from .rows import (
     at_least_one,
     at_once,
@@ -185,6 +186,17 @@ def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any)
     """The estimator of that name: "elbo", "importance", "annealed", "exact", "predictive"; strange options are refused.
 
     Of `n_samples` and `seed`, which all others have, "exact" and "predictive" take no notice.
+
+    Arguments:
+        method, model, posterior, data: which, p, q, and rows in the user's units.
+        options: of the estimator; and `precision`, "float32" or "float64", where the model's own is not wanted: in float32
+            evidence by draws of a network takes about half the time and is the same up to rounding (where rows have more
+            digits than float32, from other draws).
+
+    >>> from latentia.models import ProbabilisticPCA
+    >>> from latentia.posteriors import Exact
+    >>> estimate("elbo", ProbabilisticPCA(3, 1).double(), Exact(), torch.zeros(2, 3), precision="float32").kind
+    'lower'
     """
     if method == "bidirectional":
         raise ParameterError(
@@ -194,8 +206,15 @@ def estimate(method: str, model: Any, posterior: Any, data: Any, **options: Any)
     choose("evidence", method, METHODS)
     if method == "annealed":
         refuse_shared(model, f"evidence={method!r}")
+    precision = options.pop("precision", None)
     if method in ("exact", "predictive"):
+        if precision is not None:
+            raise ParameterError(
+                f"precision={precision!r} is for evidence by draws; {method} evidence has none. Leave it out."
+            )
         options = {key: value for key, value in options.items() if key not in ("n_samples", "seed")}
+    if precision is not None:
+        model, posterior = in_precision(precision, model, posterior, data)
     known: dict[str, tuple[Callable[..., Estimate], tuple[str, ...]]] = {
         "exact": (lambda model, _, data, **more: exact(model, data, **more), ()),
         "predictive": (predictive, ()),
