@@ -51,6 +51,12 @@ class Batch:
         """Rows of the batch that all processes hold together, by which a loss is divided."""
         return self.x.shape[0] if self.place is None else self.place.rows
 
+    def pick(self, rows: Tensor | slice) -> "Batch":
+        """Some of its rows, by their positions in it, or by a mask; they have no place in a larger batch."""
+        rows = rows if isinstance(rows, slice) else rows.to(self.x.device)
+        take = lambda t: None if t is None else t[rows]  # noqa: E731
+        return Batch(self.x[rows], self.index[rows], take(self.weight), take(self.observed), take(self.label))
+
     def weighted_sum(self, values: Tensor) -> Tensor:
         """Sum of weight x value over the rows; `values` is `(batch,)`."""
         return values.sum() if self.weight is None else (self.weight * values).sum()

@@ -56,7 +56,7 @@ def test_every_learner_is_reached_with_its_options(
         ("aggressive", ("--learner-options", "max_inner"), "name=value"),
         ("aggressive", ("--learner-options", "max_inner=0"), "Use 1 or more"),
         ("wake-sleep", ("--kl-weight", "2"), "goals of its own"),
-        ("svi", ("--posterior", "bernoulli"), "carry no gradient"),
+        ("semi-amortized", ("--posterior", "poisson"), "through=false"),
     ],
 )
 def test_refusals_are_one_sentence(

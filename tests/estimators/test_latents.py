@@ -105,6 +105,7 @@ def test_the_gradient_that_auto_takes(options: dict, gradient: str) -> None:
         ({"posterior": "relaxed-bernoulli", "temperature": 0.0}, ParameterError, "temperature"),
         ({"likelihood": "full-normal", "network": "conv", "image_shape": (2, 3)}, ParameterError, "mlp"),
         ({"bound": "renyi", "alpha": 1.0}, ParameterError, "Elbo"),
+        ({"alpha": 0.3}, ParameterError, "bound='renyi'"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: dict, error: type[LatentiaError], words: str) -> None:

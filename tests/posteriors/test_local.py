@@ -10,7 +10,7 @@ from latentia.batch import Batch
 from latentia.bounds import Elbo
 from latentia.conditional import Conditional
 from latentia.distributions import draw
-from latentia.errors import AbilityError, ParameterError
+from latentia.errors import ParameterError
 from latentia.learn import SVI, AmortizedVI, SemiAmortizedVI, fit
 from latentia.models import CategoricalPrior, FiniteLatentModel, ProbabilisticPCA
 from latentia.networks import MLP, OneHot
@@ -151,7 +151,5 @@ def test_refusals() -> None:
         Local(families.Normal((2,)), n_steps=0)
     with pytest.raises(ParameterError, match="max_norm=0"):
         SemiAmortized(Conditional(nn.Linear(3, 4), families.Normal((2,)), (3,), joint=True), max_norm=0)
-    with pytest.raises(AbilityError, match="bernoulli carry no gradient"):
-        Local(families.Bernoulli((2,))).check()
     Local(families.Categorical((), 3)).check()
     assert isinstance(Local(families.Normal((2,))).eval()(rows(ppca(2)[1]), ppca(2)[0]), Independent)

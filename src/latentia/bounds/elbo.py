@@ -11,9 +11,10 @@ from torch.distributions import Distribution
 from ..abilities import has_globals
 from ..batch import Batch
 from ..distributions import kl
+from ..distributions.finite import every_value
 from ..errors import AbilityError, ParameterError, choose
 from .base import Terms, enumerable
-from .finite import every_value
+from .finite import check_values
 from .gradients import Drawn, Gradient, as_gradient, over_samples
 from .shared import with_globals
 from .units import unit_kl
@@ -116,6 +117,7 @@ def _scored(drawn: Drawn, divergence: Tensor) -> Tensor:
 
 
 def _enumerated(model: Any, q: Distribution, p: Distribution, batch: Batch) -> Terms:
+    check_values(q)
     every = every_value(q).unsqueeze(1)  # (values, 1, *latent)
     log_lik = model.log_likelihood(batch.x, every, batch.observed)  # (values, batch)
     log_q = q.log_prob(every)

@@ -1,7 +1,7 @@
 """How much z says about x under q: the mutual information, its ceiling, and how far q's mixture lies from the prior."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -109,13 +109,7 @@ def _spaced(batches: Batches, n_reference: int, n_probes: int) -> Iterator[tuple
         first += len(batch)
         number = (row * m // n)[kept]
         if bool(kept.any()):
-            yield _pick(batch, kept), (number + 1) * k // m > number * k // m
-
-
-def _pick(batch: Batch, mask: Tensor) -> Batch:
-    mask = mask.to(batch.x.device)
-    columns = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{name: value[mask] for name, value in columns.items() if torch.is_tensor(value)})
+            yield batch.pick(kept), (number + 1) * k // m > number * k // m
 
 
 def _weights(batch: Batch) -> Tensor:
@@ -129,7 +123,7 @@ def _drawn(
     if not bool(is_probe.any()):
         return None
     if not bool(is_probe.all()):
-        batch = _pick(batch, is_probe)
+        batch = batch.pick(is_probe)
         q = posterior(batch, model)
     if enumerable(q):
         return q, None, _weights(batch)

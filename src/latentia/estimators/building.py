@@ -108,8 +108,13 @@ def make_bound(estimator: Any, posterior: Posterior, family: Family | None = Non
         check_gradient(family, gradient, names)
         as_gradient(gradient, one, estimator.n_samples, names)
     gradient = made_gradient(gradient, getattr(estimator, "gradient_options", None))
+    alpha = getattr(estimator, "alpha", None)
     if kind == "renyi":
-        return Renyi(estimator.n_samples, estimator.alpha, gradient)
+        return Renyi(estimator.n_samples, 0.5 if alpha is None else alpha, gradient)
+    if alpha is not None:
+        raise ParameterError(
+            f"alpha={alpha!r} is the order of Renyi's bound, and bound={kind!r} has none. Use bound='renyi'."
+        )
     return (Elbo if kind == "elbo" else ImportanceWeighted)(estimator.n_samples, gradient=gradient)
 
 

@@ -52,7 +52,7 @@ class VAE(LatentEstimator):
             "exact-em" and "variational-em" are for other models, and say so.
         learner_options: the learner's own, by name: for "aggressive" {"max_inner": 50}; see `latentia.learn`.
         bound: "elbo", "importance-weighted" or "renyi", what is ascended.
-        alpha: order of the Renyi bound.
+        alpha: order of the Renyi bound, 0.5 unless told; of no other bound.
         gradient: of the bound by q's parameters: "auto" (through the draws where they have a path, else "disarm",
             "leave-one-out", "vimco" or "nvil", whichever the latent and `n_samples` allow), or a name of `families.GRADIENTS`.
         gradient_options: of that estimator, such as {"decay": 0.9} of a "moving-average" or {"hidden": (50,)} of "nvil".
@@ -113,7 +113,7 @@ class VAE(LatentEstimator):
         learner: str = "amortized",
         learner_options: dict[str, Any] | None = None,
         bound: str = "elbo",
-        alpha: float = 0.5,
+        alpha: float | None = None,
         gradient: str = "auto",
         gradient_options: dict[str, Any] | None = None,
         n_samples: int = 1,

@@ -24,7 +24,6 @@ from .rows import (
     content,
     numbers_of_rows,
     over_rows,
-    pick,
     require_density,
     rows_of,
     weights_of,
@@ -230,7 +229,7 @@ def _by_parts(of_rows: Callable[[Batch], Any], batch: Batch, n_samples: int, n_s
         return list(of_rows(batch))
     index = torch.arange(len(batch), device=batch.x.device)
     even = ceil(len(batch) / ceil(len(batch) / at_once))
-    parts = [of_rows(pick(batch, rows)) for rows in index.split(even)]
+    parts = [of_rows(batch.pick(rows)) for rows in index.split(even)]
     return [torch.cat(column) for column in zip(*parts)]
 
 

@@ -8,7 +8,6 @@ from torch.distributions import Distribution, Independent, Normal, constraints
 from ..batch import Batch, Batches
 from ..errors import AbilityError
 from ..posteriors import Amortized, Posterior, Refined, RefinedFamily, RefinedFlow
-from .rows import pick
 
 
 def fitted(model: Any, posterior: Any, batch: Batch, n_steps: int, seed: int, richer: str) -> list[Distribution]:
@@ -65,7 +64,7 @@ def _as_normal(q: Distribution) -> Distribution | None:
 
 def may_be_richer(model: Any, posterior: Any, batches: Batches) -> bool:
     """Whether there is a richer family than that of q, by the first row."""
-    row = pick(next(iter(batches.in_order())), torch.zeros(1, dtype=torch.long))
+    row = next(iter(batches.in_order())).pick(slice(1))
     first = posterior(row, model)
     if _is_normal(first):
         return True

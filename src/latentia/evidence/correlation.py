@@ -13,7 +13,7 @@ from ..bounds.evaluate import evaluating
 from ..distributions import draw
 from ..errors import AbilityError, ParameterError
 from ..randomness import Stream, row_noise
-from .rows import pick, refuse_no_numbers, rows_of
+from .rows import refuse_no_numbers, rows_of
 
 DENSITIES_AT_ONCE = 2**21
 
@@ -91,7 +91,7 @@ def decompose(
         q, p = posterior(rows, model), model.prior()
         units, prior = marginals(q), marginals(p)
         probes = _spaced(len(rows), n_probes)
-        own = posterior(pick(rows, probes), model)
+        own = posterior(rows.pick(probes), model)
         with row_noise(rows.x[probes], seed):
             z = draw(own, n_samples)
         log_own = own.log_prob(z).double().flatten()
@@ -236,7 +236,7 @@ def _rows(model: Any, data: Any, most: int) -> Batch:
     for batch in batches.in_order():
         mine = kept[(kept >= first) & (kept < first + len(batch))] - first
         if len(mine):
-            parts.append(pick(batch, mine.to(batch.x.device)))
+            parts.append(batch.pick(mine))
         first += len(batch)
     join = lambda name: torch.cat([getattr(part, name) for part in parts])  # noqa: E731
     observed = None if parts[0].observed is None else join("observed")

@@ -130,7 +130,7 @@ def gaps(
     are the inference and the approximation gap then. Nothing is clipped at zero.
 
     Arguments:
-        model, posterior: p and q; an `Amortized` q of any family whose draws carry a gradient, or any normal q.
+        model, posterior: p and q; an `Amortized` q of any family but a flow, or any normal q.
         data: rows in the user's units.
         n_samples: draws of z per row of each number.
         n_steps: of each optimisation.

@@ -1,7 +1,6 @@
 """Over the rows of a data set, batch by batch, into one number per row."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -89,14 +88,6 @@ def draws_at_once(batch: Batch, model: Any, n_samples: int) -> int:
     """How many draws of z for a batch's rows fit into the cache together, beside what is worked out of them."""
     size = len(batch) * prod(getattr(model, "latent_shape", ()))
     return max(1, min(n_samples, CELLS_AT_ONCE // 4 // max(1, size)))
-
-
-def pick(batch: Batch, rows: Tensor) -> Batch:
-    """Those rows of a batch, by their positions in it."""
-    take = lambda t: None if t is None else t[rows]  # noqa: E731
-    x, index = batch.x[rows], batch.index[rows]
-    chosen = {"weight": take(batch.weight), "observed": take(batch.observed), "label": take(batch.label)}
-    return replace(batch, x=x, index=index, place=None, **chosen)
 
 
 def weights_of(batches: Batches) -> Tensor | None:

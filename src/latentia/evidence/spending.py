@@ -9,7 +9,7 @@ from ..batch import Batch, Batches
 from ..errors import ParameterError
 from ..estimate import Estimate
 from .allotment import FEW, LEAST, allotted
-from .rows import numbers_of_rows, pick, weights_of
+from .rows import numbers_of_rows, weights_of
 from .running import RowNumbers, pooled_error
 from .saying import stated, warning_of_missed
 from .tail import index_error
@@ -77,7 +77,7 @@ class _Rounds:
             out = torch.zeros(4, len(batch), dtype=torch.float64)
             for k in filter(None, mine.unique().tolist()):
                 rows = torch.nonzero(mine == k).squeeze(1)
-                found = self.draws(batch if len(rows) == len(batch) else pick(batch, rows.to(batch.x.device)), k, seed)
+                found = self.draws(batch if len(rows) == len(batch) else batch.pick(rows), k, seed)
                 out[:, rows] = torch.stack(list(found)).double().cpu()
             return list(out)
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution
+from torch.distributions import Distribution
 
 from ..batch import Batch
 from ..conditional import Conditional
-from ..distributions import draw, kl
-from ..errors import AbilityError, ParameterError
+from ..errors import ParameterError
 from ..families import Family
 from ..families.table import known_row
 from ..randomness import row_noise
 from .base import Posterior, still
+from .row_bound import check_moved, row_elbo, rows_at_once
 
 
 class Local(Posterior):
@@ -25,8 +25,9 @@ class Local(Posterior):
     In training mode the raw numbers come from `table`, by the row's index in the data: `learn.SVI` makes it and moves it,
     and of several processes each holds some rows. In evaluation mode they are found anew for whatever rows come, by steps of Adam on the ELBO of each row from the
     family's start, p held; so rows never seen are treated as the others are, and a row's q depends on nothing but the
-    row and the model. The draws are reparameterised and the entropy's gradient taken through them alone, so that the
-    noise of the steps vanishes where q is the exact posterior.
+    row and the model. Draws that carry a gradient are reparameterised and the entropy's gradient taken through them alone, so
+    that the noise of the steps vanishes where q is the exact posterior; coins, categories and counts are summed over where they
+    have at most 256 values, and moved by the score function with a baseline where they have more.
 
     Arguments:
         family: of z, with event shape that of z.
@@ -35,7 +36,7 @@ class Local(Posterior):
         n_samples: draws of z per row and step.
         seed: of their noise, which also depends on the row's content.
 
-    Raises: `ParameterError` for settings that cannot be used; `AbilityError` where draws of the family carry no gradient.
+    Raises: `ParameterError` for settings that cannot be used; `AbilityError`, in `check`, for a family without raw numbers.
 
     Sources: Hoffman et al., "Stochastic variational inference", 2013; Roeder, Wu and Duvenaud, "Sticking the landing",
     2017 (the gradient).
@@ -85,15 +86,8 @@ class Local(Posterior):
         return self.conditional.distribution(self.infer(batch, model))
 
     def check(self) -> None:
-        """Raise `AbilityError` where draws of the family carry no gradient, and z is not a single category either."""
-        if not self.family.n_outputs:
-            raise AbilityError(
-                f"A {self.family.name} has its shape in weights of its own, the same for all rows, and no raw numbers that could be "
-                "moved row by row. Use a normal family."
-            )
-        q = self.conditional.distribution(self.begin.unsqueeze(0))
-        if not (q.has_rsample or isinstance(q, Categorical)):
-            raise no_path(self.conditional)
+        """Raise `AbilityError` where the family cannot be moved row by row."""
+        check_moved(self.conditional, self.n_samples)
 
     @contextmanager
     def given(self, raw: Tensor) -> Iterator[None]:
@@ -123,6 +117,13 @@ class Local(Posterior):
 
     def _gradient(self, batch: Batch, model: Any, raw: Tensor) -> Tensor:
         """Of E_q[log p(x, z) - log q(z)], ascending, each row's by its own raw numbers."""
+        size = rows_at_once(self.conditional.distribution(raw), batch)
+        if len(batch) <= size:
+            return self._slope(batch, model, raw)
+        parts = [slice(start, start + size) for start in range(0, len(batch), size)]
+        return torch.cat([self._slope(batch.pick(rows), model, raw[rows]) for rows in parts])
+
+    def _slope(self, batch: Batch, model: Any, raw: Tensor) -> Tensor:
         with torch.enable_grad():
             moved = raw.detach().requires_grad_()
             value = row_elbo(self.conditional, batch, model, moved, self.n_samples)
@@ -154,55 +155,9 @@ class RowAdam:
         return raw + learning_rate * self.first / (1 - one**self.count) / (unbiased.sqrt() + self.EPS)
 
 
-def row_elbo(
-    conditional: Conditional, batch: Batch, model: Any, raw: Tensor, n_samples: int, *, hold: bool = True
-) -> Tensor:
-    """E_q[log p(x, z) - log q(z)] of each row, `(batch,)`; of a finite z the exact sum.
-
-    Arguments:
-        conditional: makes q of the raw numbers, `(batch, family.n_outputs)`.
-        hold: whether log q is held and its gradient goes through the draws alone; else the KL is in closed form where
-            there is one.
-    """
-    q = conditional.distribution(raw)
-    if isinstance(q, Categorical):
-        every = torch.arange(q.logits.shape[-1], device=raw.device).unsqueeze(1)
-        log_joint = model.log_joint(batch.x, every, batch.observed).T
-        return (q.probs * (log_joint - q.logits)).sum(-1)
-    z = draw(q, n_samples)
-    if not z.requires_grad:
-        raise no_path(conditional)
-    if hold:
-        held = conditional.distribution(raw.detach())
-        return (model.log_joint(batch.x, z, batch.observed) - held.log_prob(z)).mean(0)
-    log_lik = model.log_likelihood(batch.x, z, batch.observed).mean(0)
-    try:
-        return log_lik - kl(q, model.prior())
-    except NotImplementedError:
-        return log_lik - (q.log_prob(z) - model.prior().log_prob(z)).mean(0)
-
-
-def no_path(conditional: Conditional) -> AbilityError:
-    """What to say where draws of q carry no gradient."""
-    return AbilityError(
-        f"Draws of a {conditional.family.name} carry no gradient, so that its parameters cannot be moved row by row. Use a "
-        "normal family or a relaxed one, or an encoder learnt by ReweightedWakeSleep."
-    )
-
-
 def _begin(family: Family) -> Tensor:
     """Raw numbers of about mean 0 and scale 1 where every number is in the support; else zeros, its middle."""
     row = known_row(family)
     if row is not None and row.support not in ("real", "rows"):
         return torch.zeros(family.raw_shape)
     return family.start(torch.zeros(family.event_shape), torch.ones(family.event_shape))
-
-
-def refuse_second_derivative(conditional: Conditional) -> None:
-    """Raise `AbilityError` where draws are differentiated through their cdf, which torch does once."""
-    row = known_row(conditional.family)
-    if row is not None and "implicit" in row.gradients and row.name != "von-mises-fisher":
-        raise AbilityError(
-            f"Draws of the {row.name} family cannot be differentiated twice, as a gradient through the steps of a refinement needs. "
-            "Use through=False (on the command line --learner-options through=false), or a normal or lognormal posterior."
-        )

@@ -20,7 +20,7 @@ class RefinedFamily(Posterior):
         start: whose encoder says where the steps begin.
         n_steps, learning_rate, n_samples, seed: as of `Local`.
 
-    Raises: `AbilityError`, in `check`, where draws of the family carry no gradient.
+    Raises: `AbilityError`, in `check`, for a family without raw numbers, such as a flow.
 
     Source: Cremer, Li, Duvenaud, "Inference suboptimality in variational autoencoders", 2018, section 3.
 

@@ -13,7 +13,7 @@ from ..errors import ParameterError
 from ..randomness import row_noise
 from .amortized import as_read
 from .base import Posterior, still
-from .local import refuse_second_derivative, row_elbo
+from .row_bound import check_moved, check_through, row_elbo
 
 
 class SemiAmortized(Posterior):
@@ -32,7 +32,8 @@ class SemiAmortized(Posterior):
         through: whether gradients flow through the steps (twice the time and more), or the refinement is held.
         seed: of the noise in evaluation mode.
 
-    Raises: `ParameterError` for settings that cannot be used; `AbilityError` where draws of the family carry no gradient.
+    Raises: `ParameterError` for settings that cannot be used; `AbilityError` for a family without raw numbers, or
+        without a gradient that goes `through` its steps.
 
     Source: Kim et al., "Semi-amortized variational autoencoders", 2018, algorithm 1.
 
@@ -64,7 +65,8 @@ class SemiAmortized(Posterior):
                 "used. Use at least one step, one sample, and positive numbers."
             )
         if through:
-            refuse_second_derivative(encoder)
+            check_through(encoder)
+        check_moved(encoder, n_samples)
         self.encoder, self.n_steps, self.learning_rate = encoder, n_steps, learning_rate
         self.n_samples, self.max_norm, self.through, self.seed = n_samples, max_norm, through, seed
 
