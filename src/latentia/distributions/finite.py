@@ -1,5 +1,7 @@
 """Every value of a finite latent."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent
@@ -30,7 +32,7 @@ def every_value(q: Distribution) -> Tensor:
     return torch.cartesian_prod(*[one] * cells.numel()).reshape(-1, *cells)
 
 
-def _cells(q: Distribution) -> tuple[Distribution, torch.Size]:
+def _cells(q: Distribution) -> tuple[Any, torch.Size]:
     """What each cell is drawn from, and the shape of the cells of one z, rows left out."""
     base = q.base_dist if isinstance(q, Independent) else q
     return base, base.batch_shape[1:] if isinstance(q, Independent) else torch.Size()

@@ -17,6 +17,9 @@ class ColumnMoments:
     Means and squares about them are merged pairwise, so that a large offset cancels nothing (Chan, Golub and LeVeque,
     "Algorithms for computing the sample variance", 1983).
 
+    Attributes:
+        weight: of all rows that came, in sum.
+
     >>> found = ColumnMoments(1)
     >>> found.add(np.array([[1.0], [3.0]]))
     >>> found.mean_and_sd()
@@ -25,7 +28,7 @@ class ColumnMoments:
 
     def __init__(self, n_columns: int) -> None:
         zero = np.zeros(n_columns)
-        self._weight, self._mean, self._square = 0.0, zero, zero
+        self.weight, self._mean, self._square = 0.0, zero, zero
         self._low, self._high = zero + np.inf, zero - np.inf
 
     def add(self, x: np.ndarray, weight: np.ndarray | None = None) -> None:
@@ -46,17 +49,17 @@ class ColumnMoments:
         mean = np.average(x, axis=0, weights=weight)
         centred = x - mean
         square = np.einsum("ij,ij->j", centred, centred) if weight is None else weight @ np.square(centred)
-        total = self._weight + count
+        total = self.weight + count
         step = mean - self._mean
         self._mean = self._mean + step * (count / total)
-        self._square = self._square + square + np.square(step) * (self._weight * count / total)
-        self._weight = total
+        self._square = self._square + square + np.square(step) * (self.weight * count / total)
+        self.weight = total
 
     def mean_and_sd(self, scaling: Scaling | None = None) -> tuple[np.ndarray, np.ndarray]:
         """In the model's units where a scaling is given; a standard deviation of 0 exactly where a column is constant."""
         constant = self._low == self._high
         mean = np.where(constant, self._low, np.clip(self._mean, self._low, self._high))
-        sd = np.where(constant, 0.0, np.sqrt(self._square / self._weight))
+        sd = np.where(constant, 0.0, np.sqrt(self._square / self.weight))
         if scaling is None or scaling.identity:
             return mean, sd
         return scaling.to_model(torch.from_numpy(mean)).numpy(), sd / scaling.scale.cpu().numpy()

@@ -117,6 +117,11 @@ class StreamFacts(Facts):
         self._broken[unknown] = np.where(fraction.any(0), value, np.nan)
 
     @property
+    def total_weight(self) -> float:
+        """Sum of the weights of all rows that came."""
+        return self._moments.weight
+
+    @property
     def whole(self) -> bool:
         return bool(np.isnan(self._broken).all())
 

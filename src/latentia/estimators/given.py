@@ -107,7 +107,7 @@ class OnDisk(Given):
                 facts.add(Block(x, block.index, block.weight))
             if collect and self.held_out is not None:
                 self._kept.append(block.pick(np.isin(block.index, self.held_out, assume_unique=True)))
-        if not facts.weight > 0:
+        if not facts.total_weight > 0:
             raise DataError(f"{self.shards.name}: all row weights are zero, so that no row counts. Give some a weight.")
         return facts
 

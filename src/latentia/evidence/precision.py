@@ -23,7 +23,7 @@ def in_precision(precision: str, model: Any, posterior: Any, data: Any = None) -
     >>> next(in_precision("float32", model, None)[0].parameters()).dtype, next(model.parameters()).dtype
     (torch.float32, torch.float64)
     """
-    dtype = PRECISIONS[choose("precision", precision, PRECISIONS)]
+    dtype = PRECISIONS[choose("precision", precision, tuple(PRECISIONS))]
     if isinstance(data, Batches):
         raise ParameterError(
             f"precision={precision!r} came beside {type(data).__name__}, which have a type of their own. Make them with "
