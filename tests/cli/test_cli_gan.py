@@ -63,6 +63,10 @@ def test_a_score_needs_a_stated_noise(run: Path, table: Path, capsys: Any) -> No
     assert np.isfinite(result["mean"])
 
 
+def beside(run: Path, table: Path) -> list[str]:
+    return ["compare", str(run), str(run), "--on", str(table), "--features", "raw"]
+
+
 BAD = {
     "encode": (lambda run, table: ["encode", str(run), str(table)], "without a q(z|x)"),
     "reconstruct": (lambda run, table: ["reconstruct", str(run), str(table)], "without a q(z|x)"),
@@ -79,6 +83,11 @@ BAD = {
         lambda run, table: ["compare", str(run), str(run), "--on", str(table), "--noise", "0.1"],
         "Add --features",
     ),
+    "an idle limit": (lambda run, table: [*beside(run, table), "--limit", "3"], "Add --noise"),
+    "idle samples": (lambda run, table: [*beside(run, table), "--samples", "3"], "Add --noise"),
+    "no rows": (lambda run, table: [*beside(run, table), "--noise", "0.1", "--limit", "0"], "--limit 0"),
+    "another evidence": (lambda run, table: [*beside(run, table), "--evidence", "exact"], "--evidence exact"),
+    "no such part": (lambda run, table: [*beside(run, table), "--split", "nonsense"], "no part 'nonsense'"),
     "betas": (
         lambda run, table: ["fit", str(table), "--model", "gan", "--out", str(run) + "3", *TINY, "--betas", "big"],
         "--betas",
@@ -139,6 +148,23 @@ def test_a_comparison_says_what_stands_in_its_way(run: Path, table: Path, tmp_pa
     same = [str(run) if part == str(other) else part for part in asked]
     assert main([*same, "--json"]) == 0
     assert not any("--scale" in text for text in json.loads(capsys.readouterr().out).get("warnings", []))
+
+
+def test_a_narrow_terminal_cuts_no_number(run: Path, table: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    asked = [*beside(run, table), "--noise", "0.2", "--limit", "5", "--samples", "3"]
+    capsys.readouterr()
+    assert main([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["runs"][0]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    for number in (
+        f">= {found['log_prob']['mean']:.1f} ",
+        f"± {found['log_prob']['row_error']:.1f} ",
+        f"{found['kernel']:.4f}",
+    ):
+        assert number in said
+    assert "annealed (3 chains" in " ".join(said.split())
 
 
 def test_a_fit_that_diverges_keeps_what_it_had(table: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:

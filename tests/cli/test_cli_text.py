@@ -128,3 +128,12 @@ def test_cures_and_diagnosis_of_collapse_are_options_of_text_too(folder: Path) -
     probes = [row for row in load(out).history_ if row["split"] == "probe"]
     assert [row["epoch"] for row in probes] == [1, 2]
     assert all(row["kl"] >= 0.9 for row in probes)  # one nat, as drawn
+
+
+def test_runs_of_other_words_do_not_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = str(folder / "lines.txt")
+    assert main(["fit", lines, "--out", str(folder / "few"), *OPTIONS, "--max-words", "2"]) == 0
+    for other, warned in (("few", True), ("run", False)):
+        capsys.readouterr()
+        assert main(["compare", str(folder / "run"), str(folder / other), "--on", lines, "--samples", "2"]) == 0
+        assert ("count other tokens" in " ".join(capsys.readouterr().out.split())) is warned

@@ -16,7 +16,6 @@ from .arguments import (
     Names,
     Out,
     Run,
-    Samples,
     Seed,
     Some,
     Split,
@@ -141,7 +140,9 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more run folders.")],
     on: Annotated[str, typer.Option("--on", help="The data on which they are compared.")],
     evidence: Evidence = "auto",
-    samples: Samples = 128,
+    samples: Annotated[
+        int | None, typer.Option("--samples", help="Draws of z per row, 128 unless told; with --noise chains, 16.")
+    ] = None,
     features: Annotated[
         str | None, typer.Option("--features", help="Compare samples, in these features: raw, pca-K, classifier.")
     ] = None,
@@ -149,25 +150,31 @@ def compare(
         float | None,
         typer.Option("--noise", help="With --features: log p(x) too, at this noise, in the model's units."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", help="With --noise: so many rows.")] = 100,
+    limit: Annotated[int | None, typer.Option("--limit", help="With --noise: so many rows, 100 unless told.")] = None,
     pictures: Annotated[Path | None, typer.Option("--pictures", help="With --features: samples, a .png file.")] = None,
     seed: Seed = 0,
-    split: Split = "train",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", help="train, valid or test; train unless told, with --features test where there is one."
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Runs side by side on the same rows, with paired differences; with --features their samples beside the data."""
     if features is not None:
-        from .beside_command import Beside, run_beside
+        from .beside_command import asked_beside, run_beside
 
-        return run_beside(runs, on, Beside(features, noise, samples, limit, seed), pictures, json)
-    if noise is not None or pictures is not None:
-        from ..errors import ParameterError
+        asked = asked_beside(features, noise, samples, limit, split or "auto", evidence, seed)
+        return run_beside(runs, on, asked, pictures, json)
+    for name, value in (("--noise", noise), ("--pictures", pictures), ("--limit", limit)):
+        if value is not None:
+            from ..errors import ParameterError
 
-        name = "--noise" if noise is not None else "--pictures"
-        raise ParameterError(f"{name} is about samples beside the data. Add --features raw, pca-K or classifier.")
+            raise ParameterError(f"{name} is about samples beside the data. Add --features raw, pca-K or classifier.")
     from .using import run_compare
 
-    return run_compare(runs, on, {"split": split}, evidence, samples, seed, json)
+    return run_compare(runs, on, {"split": split or "train"}, evidence, 128 if samples is None else samples, seed, json)
 
 
 @app.command()

@@ -11,11 +11,11 @@ from ..errors import ParameterError, RunError
 from ..estimators import load_latent as load_run
 from ..evidence import features, quality
 from .quality_command import refuse_sentences
-from .showing import SIGN, print_json
+from .showing import SIGN, nats, print_json
 from .using import matching
 
 MOST, PICTURES = 10_000, 64
-CHAINS, TEMPERATURES = 16, 500
+CHAINS, TEMPERATURES, LIMIT = 16, 500, 100
 MIXED_UNITS = (
     "Warning: these runs scale the data differently ({}), and the noise is in each model's own units: it is another noise in "
     "each, and the log p(x) differ by that alone. Fit them with the same --scale before you compare."
@@ -29,8 +29,9 @@ class Beside:
     Arguments:
         extractor: name of the features.
         noise: observation noise of log p(x), in the model's units; None leaves log p(x) out.
-        chains: of annealed evidence.
+        chains: of annealed evidence, per row.
         limit: rows of annealed evidence.
+        split: part of the data; "auto" is the test part where there is one, else all rows.
         seed: of everything drawn.
     """
 
@@ -38,7 +39,28 @@ class Beside:
     noise: float | None
     chains: int
     limit: int
+    split: str
     seed: int
+
+
+def asked_beside(
+    extractor: str, noise: float | None, chains: int | None, limit: int | None, split: str, evidence: str, seed: int
+) -> Beside:
+    """The options of `latentia compare --features`; raises `ParameterError` for those that it would not heed."""
+    idle = {"--samples": chains, "--limit": limit} if noise is None else {}
+    for name, value in idle.items():
+        if value is not None:
+            raise ParameterError(f"{name} {value} is about log p(x), which is left out. Add --noise, or leave it out.")
+    if evidence not in ("auto", "annealed"):
+        raise ParameterError(
+            f"--evidence {evidence} came beside --features, where log p(x) is annealed. Leave it out, or leave --features out."
+        )
+    for name, value in (("--samples", chains), ("--limit", limit)):
+        if value is not None and value < 1:
+            raise ParameterError(f"{name} {value} is too small. Use at least 1, or leave it out.")
+    return Beside(
+        extractor, noise, CHAINS if chains is None else chains, LIMIT if limit is None else limit, split, seed
+    )
 
 
 def run_beside(runs: list[Path], on: str, asked: Beside, pictures: Path | None, as_json: bool) -> int:
@@ -51,7 +73,8 @@ def run_beside(runs: list[Path], on: str, asked: Beside, pictures: Path | None, 
     for estimator in estimators:
         refuse_sentences(estimator)
     whole = matching(runs[0], on, {"split": "train"})
-    part = whole.part("train" if whole.test is None else "test")
+    split = ("train" if whole.test is None else "test") if asked.split == "auto" else asked.split
+    part = whole.part(split)
     learnt = features(asked.extractor, whole.x, label=whole.label, image_shape=whole.image_shape, seed=asked.seed)
     rows = [_one(run, e, part.x, learnt, asked) for run, e in zip(runs, estimators)]
     told = _warnings(rows, estimators)
@@ -59,10 +82,14 @@ def run_beside(runs: list[Path], on: str, asked: Beside, pictures: Path | None, 
         _draw([(row["run"], e) for row, e in zip(rows, estimators)], part.image_shape, pictures, asked.seed)
     if as_json:
         warned = {"warnings": told} if told else {}
-        print_json({"on": part.name, "features": learnt.name, "noise": asked.noise, "runs": rows, **warned})
+        print_json(
+            {"on": part.name, "split": split, "features": learnt.name, "noise": asked.noise, "runs": rows, **warned}
+        )
         return 0
     console = Console(highlight=False)
-    console.print(_table(rows, part.name, learnt.name, asked))
+    console.print(_table(rows, f"{part.name} ({split})", learnt.name))
+    if asked.noise is not None:
+        console.print(_evidence_table(rows, asked.noise))
     for sentence in told:
         console.print(sentence, markup=False)
     return 0
@@ -115,9 +142,7 @@ def _evidence(estimator: Any, x: Any, asked: Beside) -> dict[str, Any]:
     assert asked.noise is not None
     pick = np.sort(np.random.default_rng(asked.seed).permutation(len(x))[: asked.limit])
     rows = estimator._seen(x[pick])[1]
-    estimate = with_stated_noise(
-        estimator, rows, asked.noise, min(asked.chains, CHAINS), seed=asked.seed, n_steps=TEMPERATURES
-    )
+    estimate = with_stated_noise(estimator, rows, asked.noise, asked.chains, seed=asked.seed, n_steps=TEMPERATURES)
     return {"log_prob": estimate.as_dict()}
 
 
@@ -138,21 +163,36 @@ def _draw(runs: list[tuple[str, Any]], shape: Any, path: Path, seed: int) -> Non
     write_whole(path, write)
 
 
-def _table(rows: list[dict[str, Any]], data: str, extractor: str, asked: Beside) -> Table:
-    table = Table(
-        title=f"{rows[0]['n']:,} samples (means of x given z) beside {data}, {extractor}", title_justify="left"
-    )
-    for column in ("run", "learner"):
-        table.add_column(column)
-    for column in ("Frechet distance", "kernel distance", "precision", "recall", "coverage"):
-        table.add_column(column, justify="right")
-    if asked.noise is not None:
-        n = rows[0]["log_prob"]["rows"]
-        table.add_column(f"log p(x) at noise {asked.noise:g}, {n:,} rows", justify="right", min_width=18)
+def _table(rows: list[dict[str, Any]], data: str, extractor: str) -> Table:
+    title = f"{rows[0]['n']:,} samples (means of x given z) beside {data}: distances and shares in {extractor}"
+    table = _named(title)
+    for column in ("Frechet", "kernel", "precision", "recall", "coverage"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        cells = [row["run"], row["learner"], f"{row['frechet']:.2f}", f"{row['kernel']:.4f}"]
+        cells = [f"{row['frechet']:.2f}", f"{row['kernel']:.4f}"]
         cells += [f"{row[name]:.3f}" for name in ("precision", "recall", "coverage")]
-        e = row.get("log_prob")
-        told = [] if e is None else [f"{SIGN[e['kind']]} {e['mean']:.1f} ± {e['row_error']:.1f}"]
-        table.add_row(*cells, *told)
+        table.add_row(row["run"], row["learner"], *cells)
+    return table
+
+
+def _evidence_table(rows: list[dict[str, Any]], noise: float) -> Table:
+    """log p(x) by annealing: a density per unit of each column of the data, whatever the model's own units are."""
+    first = rows[0]["log_prob"]
+    table = _named(
+        f"log p(x) under noise {noise:g} in the model's units, annealed ({first['n_samples']} chains, {TEMPERATURES} temperatures), "
+        f"{first['rows']:,} rows, nats per row in the data's units"
+    )
+    for column in ("mean", "MC error", "row error"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        e = row["log_prob"]
+        errors = [f"± {nats(e[name], 1)}" for name in ("mc_error", "row_error")]
+        table.add_row(row["run"], row["learner"], f"{SIGN[e['kind']]} {nats(e['mean'], 1)}", *errors)
+    return table
+
+
+def _named(title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in ("run", "learner"):
+        table.add_column(column, overflow="fold")
     return table

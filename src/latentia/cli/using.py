@@ -25,6 +25,11 @@ MIXED = (
     "more than the models do. Fit all runs with likelihoods of one sort before you compare."
 )
 
+OTHER_TOKENS = (
+    "Warning: these runs count other tokens (another vocabulary, unit or longest sentence): a model to which more words are "
+    "unknown is told less, and gives it more easily. Fit all runs with one --vocabulary before you compare."
+)
+
 
 def columns_of(run: Path) -> list[str]:
     """Column names that a run was fitted to."""
@@ -197,13 +202,13 @@ def run_compare(
         (run, estimator.evidence(matching(run, on, dict(selection)).x, evidence, samples, seed=seed))
         for run, estimator in zip(runs, estimators)
     ]
-    mixed = len({estimator.plan_.is_probability for estimator in estimators}) > 1
+    told = _warnings(estimators)
     best = max(found, key=lambda pair: pair[1].mean)[1]
     rows = [{"run": str(run), **e.as_dict(), **_difference(e, best)} for run, e in found]
     for row, estimator, then in zip(rows, estimators, at_equal_time([e.fit_ for e in estimators])):
         row |= {"learner": learner_of(estimator), "seconds": seconds_of(estimator.fit_), "at_equal_time": then}
     if as_json:
-        print_json({"on": on, "runs": rows, **({"warning": MIXED} if mixed else {})})
+        print_json({"on": on, "runs": rows, **({"warnings": told} if told else {})})
         return 0
     table = Table(title=f"log p(x) on {on}, nats per row", title_justify="left")
     for column in ("run", "", "mean", "Monte Carlo error", "behind the best", "how"):
@@ -223,9 +228,16 @@ def run_compare(
     console.print(table)
     if max(row["at_equal_time"]["within"] for row in rows) > 0:
         console.print(equal_time_table(rows))
-    if mixed:
-        console.print(MIXED, markup=False)
+    for sentence in told:
+        console.print(sentence, markup=False)
     return 0
+
+
+def _warnings(estimators: list[Any]) -> list[str]:
+    """Why numbers of these runs may differ by more than the models do."""
+    mixed = len({estimator.plan_.is_probability for estimator in estimators}) > 1
+    tokens = {(tuple(e.words_), e.unit, e.max_length) for e in estimators if hasattr(e, "words_")}
+    return [MIXED] * mixed + [OTHER_TOKENS] * (len(tokens) > 1)
 
 
 def _difference(estimate: Any, best: Any) -> dict[str, float]:
