@@ -11,6 +11,8 @@ QUICK = (
     "full_covariance.py",
     "gradients.py",
     "svi_million.py",
+    "refined_bounds.py",
+    "learners.py",
     "speed/run.py",
     "speed/whole.py",
     "speed/memory.py",
@@ -22,7 +24,6 @@ LONG = (
     "static_mnist.py",
     "binary_latents.py",
     "vamp_prior.py",
-    "learners.py",
 )
 
 

@@ -69,6 +69,9 @@ BAD = {
     "empty": (b"", "is empty"),
     "latin": ("the café\n".encode() + "the café\n".encode("latin-1"), "line 2 is not UTF-8"),
     "utf-16": ("the cat\n".encode("utf-16"), "UTF-16"),
+    "utf-16 without a mark": ("the cat\nthe dog\n".encode("utf-16-le"), "UTF-16LE"),
+    "utf-32": ("the cat\n".encode("utf-32"), "UTF-32"),
+    "bytes": (b"the cat\nthe\0dog\n", "line 2 holds a NUL byte"),
     "one": (b"the cat\n", "at least 2"),
     "no words": (b"\n\n\n", "no word"),
 }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from latentia.data import Sentences, Vocabulary, read_lines
 from latentia.data.lengths import LengthBatches
+from latentia.data.text import vocabulary_of
 from latentia.errors import DataError, ParameterError
 
 WORDS = st.text(st.characters(blacklist_categories=("Z", "C")), min_size=1, max_size=5).filter(
@@ -34,6 +35,16 @@ def test_characters_come_back(line: str) -> None:
     vocabulary = Vocabulary.learn([line], unit="character")
     assert vocabulary.text(vocabulary.tokens(line)) == line
     assert len(vocabulary.tokens(line)) == len(line) + 1
+
+
+def test_a_file_of_characters_keeps_the_blank_and_refuses_words(tmp_path: Path) -> None:
+    file = tmp_path / "characters.txt"
+    file.write_text("a\n \nb\n")
+    vocabulary = vocabulary_of(str(file), [], unit="character")
+    assert vocabulary.words == ("a", " ", "b")
+    assert vocabulary.text(vocabulary.tokens("a b")) == "a b"
+    with pytest.raises(ParameterError, match="'ab'; single characters were expected"):
+        Vocabulary(["a", "ab"], "character")
 
 
 def test_the_most_frequent_words_are_kept() -> None:

@@ -20,7 +20,7 @@ from .files import is_gzip, read_gzip, reading
 PAD, UNKNOWN, END, FIRST_WORD = 0, 1, 2, 3
 UNKNOWN_TEXT = "<unk>"
 UNITS = ("word", "character")
-_WIDE = (b"\xff\xfe", b"\xfe\xff")
+_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 def read_lines(path: str | os.PathLike) -> list[str]:
@@ -38,12 +38,24 @@ def read_lines(path: str | os.PathLike) -> list[str]:
         content = read_gzip(path) if is_gzip(path) else path.read_bytes()
     if not content:
         raise DataError(f"{path} is empty (0 bytes). One sentence on each line was expected.")
-    if content[:2] in _WIDE:
-        raise DataError(f"{path} is UTF-16 text, UTF-8 was expected. Use iconv -f UTF-16 -t UTF-8, or save it so.")
+    _refuse_wide(content, path)
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not lines[-1]:
         lines.pop()
     return [_decoded(line, number, path) for number, line in enumerate(lines, 1)]
+
+
+def _refuse_wide(content: bytes, path: Path) -> None:
+    """Raise `DataError` for text of two or four bytes a character, with a mark in front or without one."""
+    wide = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
+    if wide is not None:
+        raise DataError(f"{path} is {wide} text, UTF-8 was expected. Use iconv -f {wide} -t UTF-8, or save it so.")
+    if b"\0" in content:
+        line = content.count(b"\n", 0, content.index(b"\0")) + 1
+        raise DataError(
+            f"{path}: line {line} holds a NUL byte, which is in no text in UTF-8. If it is UTF-16 text without its mark, use iconv "
+            "-f UTF-16LE -t UTF-8 (or UTF-16BE); if it is no text, name another file."
+        )
 
 
 def _decoded(line: bytes, number: int, path: Path) -> str:
@@ -83,7 +95,7 @@ class Vocabulary:
         words: each once; the first is token 3.
         unit: "word" splits at blanks, "character" takes each character.
 
-    Raises: `ParameterError` for words that are no strings, come twice or hold blanks.
+    Raises: `ParameterError` for words that are no strings, come twice or hold blanks, and for characters that are several.
 
     >>> vocabulary = Vocabulary.learn(["the cat", "the dog"])
     >>> vocabulary.words, vocabulary.tokens("the bird")
@@ -100,6 +112,10 @@ class Vocabulary:
         for word in self.words:
             if not isinstance(word, str) or not word or (unit == "word" and word.split() != [word]):
                 raise ParameterError(f"The vocabulary holds {word!r}; words without blanks were expected.")
+            if unit == "character" and len(word) > 1:
+                raise ParameterError(
+                    f"The vocabulary holds {word!r}; single characters were expected. Use unit='word' for words."
+                )
         self._numbers = {word: number for number, word in enumerate(self.words, FIRST_WORD)}
         if len(self._numbers) != len(self.words):
             twice = next(word for word, n in Counter(self.words).items() if n > 1)
@@ -231,5 +247,5 @@ def vocabulary_of(given: Any, lines: Sequence[str], **options: Any) -> Vocabular
     if isinstance(given, Vocabulary):
         return given
     if isinstance(given, str | os.PathLike):
-        return Vocabulary([line for line in read_lines(given) if line.strip()], unit)
+        return Vocabulary([line for line in read_lines(given) if line.strip() or (line and unit == "character")], unit)
     return Vocabulary(list(given), unit)
