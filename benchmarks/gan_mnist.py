@@ -118,7 +118,7 @@ def table(rows: dict[str, dict[str, Any]], learnt: Any, asked: argparse.Namespac
         shares = " | ".join("not measured" if near is None else f"{getattr(near, name):.3f}" for name in names)
         lines.append(
             f"| {NAMES[kind]} | {row['frechet']:.2f} | {row['kernel'].value:.1f} ± {row['kernel'].error:.1f} | {shares} "
-            f"| >= {e.mean:.1f} | {e.row_error:.1f} | {fits[kind].status.split('. ')[0]}. |"
+            f"| >= {e.mean:.1f} | {e.row_error:.1f} | {fits[kind].status} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -72,7 +72,8 @@ class GAN(LatentEstimator, auto_wrap_output_keys=None):
     """Generative adversarial network: z ~ N(0, I), x = G(z), learnt by a game with a critic.
 
     There is no density and no bound: `score_samples` and `transform` are not offered; `evidence(X, "annealed", noise=0.1)`
-    estimates log p(x) under G(z) plus noise of that scale (model's units), and depends on it. The defaults find all modes of the ring of 8 and the grid of 25 (benchmarks/gan_modes.py).
+    estimates log p(x) under G(z) plus noise of that scale (model's units), and depends on it. The defaults, in 20 epochs, find
+    all modes of the ring of 8 and the grid of 25 (benchmarks/gan_modes.py).
 
     Arguments:
         n_latent: size of z.

@@ -143,7 +143,7 @@ class Subject:
     def density(self) -> None:
         """Refuse a model whose likelihood is none."""
         if not getattr(self.model, "is_density", True):
-            raise Unproven("The likelihood is a reconstruction error and no density.")
+            raise Unproven("p(x|z) has no density: it is a reconstruction error, or a generator without noise.")
 
     def z(self, n: int) -> Tensor:
         """n latents for each of the ROWS rows, `(n, ROWS, *latent)`."""
