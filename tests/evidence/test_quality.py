@@ -176,6 +176,18 @@ def test_a_function_and_a_module_are_extractors() -> None:
     assert evidence.features(module, x)(x).shape == (20, 3)
 
 
+def test_two_extractors_without_names_are_told_apart() -> None:
+    x = np.arange(12.0).reshape(4, 3)
+    torch.manual_seed(0)
+    modules = [torch.nn.Sequential(torch.nn.Linear(3, 2)) for _ in range(2)]
+    names = [evidence.features(one, x).name for one in (*modules, lambda rows: rows, lambda rows: 2 * rows, np.square)]
+    assert len(set(names)) == 5
+    assert names[0].startswith("Sequential ")
+    assert names[2].startswith("function ")
+    assert names[4] == "square"
+    assert evidence.features(modules[0], x).name == names[0]
+
+
 def test_the_name_carries_rows_and_extractor_and_the_floor_is_that_of_data() -> None:
     x, y = RNG.normal(size=(400, 3)), RNG.normal(size=(100, 3)) + 1
     found = evidence.quality(y, x, "pca-2")

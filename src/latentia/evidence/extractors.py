@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -48,7 +50,8 @@ def features(
 
     Arguments:
         name: "raw"; "pca" or "pca-K" (50 components without K); "classifier" (units of the last hidden layer of a
-            network trained on the labels); or a module or function of your own, from rows to features.
+            network trained on the labels); or a module or function of your own, from rows to features. One without a name
+            (a module, a lambda) is called by its kind and some digits from its features of the first rows.
         x: rows to learn from, `(rows, columns)`: the data, never the samples.
         label: of the rows, `(rows,)`.
         image_shape: of a row; the classifier is convolutional then.
@@ -63,9 +66,11 @@ def features(
         return name
     rows = np.asarray(x, dtype=np.float64)
     if isinstance(name, nn.Module):
-        return Features(type(name).__name__, lambda given: _apply(name, given))
+        return _told_apart(type(name).__name__, lambda given: _apply(name, given), rows)
     if not isinstance(name, str):
-        return Features(getattr(name, "__name__", type(name).__name__), name)
+        own = getattr(name, "__name__", "<lambda>")
+        kind = "function" if isinstance(name, FunctionType) else type(name).__name__
+        return _told_apart(kind, name, rows) if own == "<lambda>" else Features(own, name)
     if name == "raw":
         return Features("raw", lambda given: given)
     if match := re.fullmatch(r"pca(?:-(\d+))?", name):
@@ -73,6 +78,13 @@ def features(
     if name == "classifier":
         return _classifier(rows, label, image_shape, seed)
     raise ParameterError(f"features={name!r} is not known. Use one of: {KNOWN}; or a function from rows to features.")
+
+
+def _told_apart(kind: str, extract: Callable[[np.ndarray], Any], x: np.ndarray) -> Features:
+    """An extractor without a name of its own, which gets one from what it makes of the first rows: two are not one number."""
+    found = Features(kind, extract)
+    digest = sha256(found(x[:16]).astype(np.float32).tobytes()).hexdigest()
+    return replace(found, name=f"{kind} {digest[:6]}")
 
 
 def _principal(x: np.ndarray, k: int) -> Features:
