@@ -105,14 +105,20 @@ class TriangularCovariance(Covariance):
                 torch.zeros_like(keep[:1]),
             )
         n = torch.where(keep, torch.ones_like(weight), weight).reshape(-1, 1, 1)
-        root = self._whitened_prior(prior)
-        g = (scatter - between + prior.rows * root @ root.mT) / (n + prior.rows)
+        g = (scatter - between + self._pseudo_scatter(prior)) / (n + prior.rows)
         g = torch.where(keep.reshape(-1, 1, 1), torch.eye(g.shape[-1], dtype=g.dtype, device=g.device), g)
         chol, failed = torch.linalg.cholesky_ex((g + g.mT) / 2)
         log_diagonal = self.log_diagonal + chol.diagonal(dim1=1, dim2=2).log()
         _refuse_singular((failed > 0) | _vanished(log_diagonal, prior.columns, prior.rows))
         self.lower.copy_((self.scale_tril() @ chol).tril(-1))
         self.log_diagonal.copy_(log_diagonal)
+
+    def _pseudo_scatter(self, prior: Prior) -> Tensor | float:
+        """r L^-1 S0 L^-T, `(C, D, D)`."""
+        if prior.rows == 0:
+            return 0.0
+        root = self._whitened_prior(prior)
+        return prior.rows * root @ root.mT
 
     def _whitened_prior(self, prior: Prior) -> Tensor:
         """L^-1 S0^(1/2), `(C, D, D)`."""

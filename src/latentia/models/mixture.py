@@ -197,7 +197,8 @@ class GaussianMixture(Model):
 
     def log_penalty(self) -> Tensor:
         """-r/2 sum (log |S| + tr(S0 S^-1)), over the components, or once where they share one; nats."""
-        return self.covariance.log_penalty(self._prior())
+        prior = self._prior()
+        return self.loc.new_zeros(()) if prior.rows == 0 else self.covariance.log_penalty(prior)
 
     def _prior(self) -> Prior:
         return Prior(self.regulariser, self.prior_variance_share * self.column_variance, self.column_variance)
