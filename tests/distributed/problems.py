@@ -33,6 +33,7 @@ from latentia.models import (
     CategoricalPrior,
     FiniteLatentModel,
     GaussianMixture,
+    Generator,
     LatentVariableModel,
     ProbabilisticPCA,
     StandardNormal,
@@ -46,6 +47,11 @@ BITS = (RNG.random((95, 6)) < 0.4).astype(np.float32)  # 95 = 5 x 16 + 15: parts
 REAL = RNG.normal(size=(61, 5)) @ RNG.normal(size=(5, 5))
 WEIGHT = RNG.random(95) + 0.5
 Tensors = dict[str, Tensor]
+DESCENT: Any = {
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+}  # Adam makes steps of a gradient that is zero but for rounding
+LOSSES = ("critic_loss", "critic_penalty", "generator_loss", "real_score", "fake_score")
 
 
 def vae(family: Any = None, n: int = 6, middle: Sequence[nn.Module] = ()) -> tuple[LatentVariableModel, Amortized]:
@@ -79,14 +85,26 @@ def game(q: Any) -> Adversarial:
     return Adversarial(Critic(6, (8,)), posterior=q, judged="means", r1=0.5, average=0.9)
 
 
+def fit_game(objective: str = "non-saturating", x: Any = BITS, **options: Any) -> Tensors:
+    """A game alone: a generator without a bound."""
+    torch.manual_seed(0)
+    n, names = x.shape[1], ("weight", "batch_size", "max_epochs", "validation")
+    given = {"max_epochs": 3, "batch_size": 16, **{name: options.pop(name) for name in names if name in options}}
+    model = Generator(StandardNormal(2), MLP(2, n, (8,)), (n,))
+    learner = Adversarial(Critic(n * options.get("pack", 1), (8,)), objective, **{"average": 0.9, **options})
+    return outcome(latentia.fit(model, learner, x, seed=3, device="cpu", **given))
+
+
 def fit_em(model: Any, **options: Any) -> Tensors:
     given = {"max_epochs": 12, "batch_size": 16, "device": "cpu", **options}
     return outcome(latentia.fit(model, ExactEM(tol=0.0, n_starts=given.pop("n_starts", 1)), REAL, **given))
 
 
 def outcome(fit: Any) -> Tensors:
-    bounds = torch.tensor([row["bound"] for row in fit.history], dtype=torch.float64)
-    return {**fit.tensors(), "history": bounds, "steps": torch.tensor(fit.steps)}
+    bounds = torch.tensor([row.get("bound", float("nan")) for row in fit.history], dtype=torch.float64)
+    played = [[row.get(name, 0.0) for name in LOSSES] for row in fit.history if "critic_loss" in row]
+    losses = {"losses": torch.tensor(played, dtype=torch.float64)} if played else {}
+    return {**fit.tensors(), **losses, "history": bounds, "steps": torch.tensor(fit.steps)}
 
 
 def estimates() -> Tensors:
@@ -140,6 +158,18 @@ PROBLEMS: dict[str, Callable[[], Tensors]] = {
     ),
     "wake-sleep": lambda: fit_by(WakeSleep),
     "a game beside the bound": lambda: fit_by(game),
+    "packs beside the bound": lambda: fit_by(
+        lambda q: Adversarial(Critic(12, (8,)), posterior=q, judged="means", pack=2, r1=0.5), x=BITS[:47], max_steps=9
+    ),  # 47 = 2 x 16 + 15: seven packs of the last batch, and one row that is left out
+    "a game alone": lambda: fit_game(r1=0.5, r2=0.1, validation=BITS[:20]),
+    "a game, weighted": lambda: fit_game(r1=0.5, weight=WEIGHT),
+    "a game of two rows": lambda: fit_game(r1=0.5, x=BITS[:31], batch_size=2, max_epochs=1),
+    "wasserstein": lambda: fit_game("wasserstein", critic_steps=2, **DESCENT),
+    "wasserstein, packs": lambda: fit_game("wasserstein", pack=2, **DESCENT),
+    "packs": lambda: fit_game(pack=2, r1=0.5, weight=WEIGHT),
+    "few packs": lambda: fit_game(
+        "wasserstein", pack=4, batch_size=8, x=BITS[:47], max_epochs=2, **DESCENT
+    ),  # of the last seven rows one pack, which one process has
     "reweighted": lambda: fit_by(lambda q: ReweightedWakeSleep(q, n_samples=3, fit="both")),
     "importance resampling": lambda: fit_by(lambda q: MonteCarloEM(q, n_samples=2, n_proposals=6)),
     "hmc": lambda: fit_by(lambda q: MonteCarloEM(q, sampler="hmc", n_samples=2, n_moves=2, n_leapfrog=1), max_steps=4),

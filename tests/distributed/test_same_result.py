@@ -10,7 +10,8 @@ from spawning import spawn
 from torch import Tensor
 
 HERE = Path(__file__).parent
-WITH_THREE = ("weights", "a batch of two", "svi, a batch of two", "few layers dealt out", "ppca", "estimates")
+GAMES = ("a game of two rows", "packs", "few packs")
+WITH_THREE = ("weights", "a batch of two", "svi, a batch of two", "few layers dealt out", "ppca", "estimates", *GAMES)
 EXACT = ("mixture", "two starts", "ppca", "finite latent")  # in float64 throughout
 
 

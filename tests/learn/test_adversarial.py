@@ -19,9 +19,11 @@ from latentia.errors import AbilityError, LatentiaError, NonFiniteError, Paramet
 from latentia.families import Bernoulli, Normal
 from latentia.learn import Adversarial
 from latentia.learn.games.averaging import Average
-from latentia.learn.games.diagnosis import diagnose, missed
+from latentia.learn.games.diagnosis import diagnose
+from latentia.learn.games.held_out import missed
 from latentia.learn.games.objectives import GAMES, packed, told_apart
 from latentia.learn.games.penalties import Penalties, squared_slope
+from latentia.learn.games.settings import Used
 from latentia.models import Generator, LatentVariableModel, StandardNormal, with_noise
 from latentia.networks import MLP, ConvCritic, ConvGenerator, Critic
 from latentia.posteriors import Amortized
@@ -89,9 +91,9 @@ def test_penalties_of_a_known_slope() -> None:
     quadratic = lambda x: (x**2).sum(1)  # noqa: E731  its slope is 2 x
     assert torch.allclose(squared_slope(quadratic, x), 4 * x.square().sum(1))
     wanted = 0.5 * 3 * (4 * x**2).sum(1).mean() + 0.5 * 5 * (4 * y**2).sum(1).mean()
-    assert torch.allclose(Penalties(r1=3, r2=5)(quadratic, x, y), wanted)
+    assert torch.allclose(Penalties(r1=3, r2=5)(quadratic, x, y).mean(), wanted)
     linear = lambda x: x @ torch.tensor([3.0, 0.0, 4.0], dtype=x.dtype)  # noqa: E731  of length 5, everywhere
-    assert abs(float(Penalties(gradient=2.0)(linear, x, y)) - 2 * 16) < 1e-5
+    assert float((Penalties(gradient=2.0)(linear, x, y) - 2 * 16).abs().max()) < 1e-5
 
 
 def test_packs_are_rows_side_by_side() -> None:
@@ -486,7 +488,7 @@ def test_what_went_wrong_is_said_with_a_cure(case: str) -> None:
 
 
 def test_nobody_is_told_to_try_what_is_there() -> None:
-    said = " ".join(diagnose(history(spread=[0.01] * 40, told_apart=[1.0] * 40), pack=4, r1=2.0))
+    said = " ".join(diagnose(history(spread=[0.01] * 40, told_apart=[1.0] * 40), Used(pack=4, r1=2.0)))
     assert "pack=4" not in said
     assert "an r1 above 2" in said
 

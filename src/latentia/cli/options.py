@@ -147,7 +147,7 @@ OPTIONS = (
     Option("objective", str, "Of a game: non-saturating, minimax, wasserstein, hinge, least-squares, relativistic."),
     Option("critic_steps", int, "Steps of the critic before each of the generator."),
     Option("pack", int, "Rows that the critic sees side by side."),
-    Option("gradient_penalty", float, "Weight of the penalty on critic slopes other than one; 10 for wasserstein."),
+    Option("gradient_penalty", float, "Weight of the penalty on critic slopes other than one; 0.1 for wasserstein."),
     Option("r1", float, "Weight of the critic's squared slope at rows."),
     Option("r2", float, "Weight of the critic's squared slope at samples."),
     Option("spectral", bool, "Spectral normalisation of the critic."),

@@ -17,7 +17,7 @@ from ..models import Generator, Model, StandardNormal, means_of, with_noise
 from ..storage import read_tensors, write_tensors
 from .base import LatentEstimator
 from .facts import Facts, as_facts
-from .gan_networks import make_critic, make_generator
+from .gan_networks import make_critic, make_generator, settings_of
 from .plan import SCALES, Plan, choose, make_scaling
 
 NO_SCORE = (
@@ -85,7 +85,9 @@ class GAN(LatentEstimator, auto_wrap_output_keys=None):
         activation: of the generator; the critic's is a leaky ReLU.
         learner: "adversarial".
         objective: the game, see `learn.Adversarial`.
-        critic_steps, pack, gradient_penalty, r1, r2: see `learn.Adversarial`.
+        critic_steps, pack, gradient_penalty, r1, r2: see `learn.Adversarial`. None, of these and of `betas`, is what the
+            game is known to need: critic_steps=5, gradient_penalty=0.1, r1=0 and betas=(0, 0.9) for "wasserstein", and else
+            1, 0, 0.03 and (0.5, 0.99).
         spectral: spectral normalisation of the critic.
         average: decay of the moving average of the generator, which is what remains.
         max_epochs, max_time, batch_size: how long, seconds at most, rows per step.
@@ -116,10 +118,10 @@ class GAN(LatentEstimator, auto_wrap_output_keys=None):
         activation: str = "relu",
         learner: str = "adversarial",
         objective: str = "non-saturating",
-        critic_steps: int = 1,
+        critic_steps: int | None = None,
         pack: int = 1,
         gradient_penalty: float | None = None,
-        r1: float = 0.03,
+        r1: float | None = None,
         r2: float = 0.0,
         spectral: bool = False,
         average: float = 0.999,
@@ -129,7 +131,7 @@ class GAN(LatentEstimator, auto_wrap_output_keys=None):
         optimizer: str = "adam",
         learning_rate: float = 1e-3,
         critic_learning_rate: float | None = None,
-        betas: Sequence[float] = (0.5, 0.99),
+        betas: Sequence[float] | None = None,
         schedule: str = "cosine",
         validation_fraction: float = 0.1,
         device: str = "auto",
@@ -182,22 +184,22 @@ class GAN(LatentEstimator, auto_wrap_output_keys=None):
         return model, self._game(n_features, n_rows)
 
     def _game(self, n_features: int, n_rows: int) -> Adversarial:
-        steps = self.max_epochs * -(-n_rows // (self.batch_size * max(1, self.critic_steps)))
+        held_out = getattr(self, "held_out_rows_", None)
+        full, rest = divmod(n_rows - (0 if held_out is None else len(held_out)), self.batch_size)
+        batches = self.max_epochs * (full + (rest >= self.pack))  # fewer rows than a pack are left out
+        settings = settings_of(self)
         return Adversarial(
             make_critic(self, n_features),
             self.objective,
-            critic_steps=self.critic_steps,
             pack=self.pack,
-            gradient_penalty=self.gradient_penalty,
-            r1=self.r1,
             r2=self.r2,
             optimizer=self.optimizer,
-            betas=(float(self.betas[0]), float(self.betas[1])),
             learning_rate=self.learning_rate,
             critic_learning_rate=self.critic_learning_rate,
-            schedule=Schedule(self.schedule, n_steps=steps),
+            schedule=Schedule(self.schedule, n_steps=-(-batches // max(1, settings["critic_steps"]))),
             average=self.average,
             execution=self.execution,
+            **settings,
         )
 
     def _loop_options(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch import nn
 
 from ..errors import ParameterError, choose
 from ..learn import Adversarial
+from ..learn.games.settings import needs
 from ..networks import MLP, ConvCritic, ConvGenerator, Critic
 from .parameters import check_kind
 
@@ -45,6 +46,17 @@ def make_critic(estimator: Any, n_features: int) -> nn.Module:
     if estimator.network == "mlp":
         return Critic(pack * n_features, tuple(estimator.hidden), spectral=spectral)
     return ConvCritic(picture_shape(estimator, n_features), pack, int(estimator.channels), spectral=spectral)
+
+
+def settings_of(estimator: Any) -> dict[str, Any]:
+    """critic_steps, betas, gradient_penalty and r1 as given, or as its game is known to need.
+
+    >>> from latentia import GAN
+    >>> settings_of(GAN(objective="wasserstein", r1=0.5))
+    {'critic_steps': 5, 'betas': (0.0, 0.9), 'gradient_penalty': 0.1, 'r1': 0.5}
+    """
+    given = {name: getattr(estimator, name) for name in ("critic_steps", "betas", "gradient_penalty", "r1")}
+    return {name: known if given[name] is None else given[name] for name, known in needs(estimator.objective).items()}
 
 
 def picture_shape(estimator: Any, n_features: int) -> tuple[int, ...]:

@@ -16,18 +16,21 @@ from ..randomness import Stream
 from .base import Info, Learner, State
 from .games.averaging import Average
 from .games.checks import JUDGED, RECONSTRUCTED, check_players
-from .games.diagnosis import diagnose, missed
+from .games.diagnosis import diagnose, unlearnt_noise
+from .games.held_out import LEAST, looked_at, missed
+from .games.keeping import go_back, keep_good
 from .games.objectives import game
+from .games.packs import entries, next_packs, pack_weight
 from .games.penalties import Penalties
-from .games.players import Players, samples, whole_packs
+from .games.players import Players
+from .games.settings import used_by
+from .games.showing import is_shown, shown, shown_of
 from .gradient import EXECUTIONS, GradientStep
-from .guard import all_finite, refuse_bad_rows
+from .guard import refuse_bad_rows
 from .objective import Objective
 from .optimisers import MakeOptimizer, Schedule, load_optimizer, make_optimizer, optimizer_tensors, set_rate
 
 PLAYERS = ("critic", "generator")
-SHOWN = 64  # samples kept at some epochs, to be looked at
-LOOKED_AT = 1000  # held-out rows and samples that are compared
 
 
 class Adversarial(Learner):
@@ -47,7 +50,8 @@ class Adversarial(Learner):
         game_weight: of the generator's loss beside the bound, nats per row.
         judged: what the critic sees: "samples" of x, "means" of p(x|z) (for likelihoods whose draws carry no gradient), or
             "codes" z, draws of q(z|x) beside draws of the prior (an adversarial autoencoder).
-        reconstruct: "data", or "features" of the critic, squared error between `critic.features` of rows and of means.
+        reconstruct: "data", or "features" of the critic, squared error between `critic.features` of rows and of means. What
+            sees means alone teaches the likelihood no noise: the bound is then that of the noise it began with.
         critic_steps: of the critic before each of the generator, on fresh batches.
         pack: rows that the critic sees side by side (PacGAN).
         gradient_penalty, r1, r2: see `Penalties`; None is 10 for the Wasserstein game and else 0.
@@ -178,23 +182,24 @@ class Adversarial(Learner):
     # --- steps -------------------------------------------------------------------------------------------------
 
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
-        if batches.row == 0 or "good" not in state.handles:
-            self._at_start_of_epoch(model, batches, state)
+        self._look_round(model, batches, state)
+        keep_good(model, self.posterior, state)
         self._set_weights(state)
         for _ in range(self.critic_steps):
-            batch = self._next(batches)
+            batch = next_packs(batches, self.pack)
             seen, _ = self._move("critic", model, state, batch)
         terms, loss = self._move("generator", model, state, batch, state.handles["kl_weight"])
         self.average.update(model, state.tensors, state.step)
         state.step += 1
-        parts = {**terms.parts, **seen.parts}
-        rows = batch.n_together * self.critic_steps
-        if self.has_bound:
-            n = len(batch)
-            each = {name: _alone(part).expand(n) for name, part in parts.items()}
-            return state, Info(_alone(terms.value), each, batch.weight, _alone(loss), rows)
-        each = {name: _alone(part).reshape(1) for name, part in parts.items()}
-        return state, Info(None, each, None, _alone(loss), rows)
+        return state, self._info(terms, {**terms.parts, **seen.parts}, batch, loss)
+
+    def _info(self, terms: Any, parts: dict[str, Tensor], batch: Batch, loss: Tensor) -> Info:
+        """Entries are packs; beside a bound they are rows, as the bound's are."""
+        n = len(batch) if self.has_bound else len(batch) // self.pack
+        value = entries(terms.value, n) if self.has_bound else None
+        weight = batch.weight if self.has_bound else pack_weight(batch, self.pack)
+        each = {name: entries(part, n) for name, part in parts.items()}
+        return Info(value, each, weight, loss.detach(), batch.n_together * self.critic_steps)
 
     def _move(self, player: str, model: Any, state: State, batch: Batch, *tensors: Tensor) -> tuple[Any, Tensor]:
         gradient, optimizer = state.handles[player], state.handles[f"{player}_optimizer"]
@@ -205,12 +210,6 @@ class Adversarial(Learner):
         optimizer.step()
         return terms, loss
 
-    def _next(self, batches: Batches) -> Batch:
-        while True:
-            batch = whole_packs(next(batches), self.pack)
-            if batch is not None:
-                return batch
-
     def _set_weights(self, state: State) -> None:
         if self.objective is not None:
             state.handles["kl_weight"].fill_(self.objective.weight_at(state.step))
@@ -218,21 +217,17 @@ class Adversarial(Learner):
             for player, rate in zip(PLAYERS, state.handles["rates"]):
                 set_rate(state.handles[f"{player}_optimizer"], [rate], self.schedule(state.step))
 
-    def _at_start_of_epoch(self, model: Any, batches: Batches, state: State) -> None:
+    def _look_round(self, model: Any, batches: Batches, state: State) -> None:
+        """At the first step of an epoch; a step of several batches may begin in the midst of one, or leave one out."""
+        epoch, before = batches.epoch, state.numbers.get("epoch")
+        if epoch == before:
+            return
+        state.numbers["epoch"] = epoch
         for player in PLAYERS:
             state.handles[player].look_again()
-        tensors = model.state_dict()
-        if all_finite(tensors):
-            state.handles["good"] = (state.step, {name: t.detach().clone() for name, t in tensors.items()})
-        if batches.row == 0 and batches.epoch & (batches.epoch - 1) == 0:
-            state.tensors[f"shown.{batches.epoch}"] = self._shown(model, state)
-
-    @torch.no_grad()
-    def _shown(self, model: Any, state: State) -> Tensor:
-        """Samples from the same z at every epoch, which leave the run's random stream alone."""
-        device = next(model.parameters()).device
-        with self.average.shown(model, state.tensors), Stream(0, device), evaluating(model):
-            return samples(model, SHOWN, "means")
+        if is_shown(epoch, before):
+            with self.average.shown(model, state.tensors):
+                state.tensors[f"shown.{epoch}"] = shown(model)
 
     # --- looking and ending ------------------------------------------------------------------------------------
 
@@ -242,19 +237,20 @@ class Adversarial(Learner):
             means = {}
             if self.has_bound:
                 means = held_out_bound(model, self.posterior, self.bound, batches, seed)
-            x = next(iter(batches.in_order())).x[:LOOKED_AT]
+            x, weight = looked_at(batches, seed)
+            if len(x) < LEAST:
+                return means
             with Stream(seed, x.device), evaluating(model):
-                drawn = samples(model, len(x), "means" if self.judged != "samples" else "samples")
-                return {**means, "missed": missed(model.standardise(x), model.standardise(drawn))}
+                drawn = model.sample(len(x))  # with the noise that rows have, whatever the critic is shown
+                return {**means, "missed": missed(model.standardise(x), model.standardise(drawn), weight=weight)}
 
     def finish(self, model: Any, state: State, history: list[dict[str, Any]]) -> str:
-        state.tensors[f"shown.{max((row['epoch'] for row in history), default=0)}"] = self._shown(model, state)
-        kept = {name.removeprefix("shown."): x for name, x in state.tensors.items() if name.startswith("shown.")}
-        self.shown = {int(epoch): x for epoch, x in kept.items()}
         averaged = ""
         if self.average.decay and not state.handles.get("restored"):  # the best weights are of one moment, all of them
             self.average.take(model, state.tensors)
             averaged = f"The generator's weights are moving averages of decay {self.average.decay:g}."
+        state.tensors[f"shown.{max((row['epoch'] for row in history), default=0)}"] = shown(model)
+        self.shown = shown_of(state.tensors)
         if self.objective is None:
             kind = "Learnt by a game, which has no bound on log p(x)."
         else:
@@ -264,7 +260,7 @@ class Adversarial(Learner):
                 else "The game had weight 0 and moved no weights but the critic's."
             )
             kind = f"{kind} {self.objective.status(state.step)}".strip()
-        seen = diagnose(history, pack=self.pack, r1=self.penalties.r1)
+        seen = (unlearnt_noise(self, model), *diagnose(history, used_by(self)))
         return " ".join(words for words in (kind, averaged, *seen) if words)
 
     def failed(self, model: Any, batches: Batches, state: State) -> NonFiniteError:
@@ -277,10 +273,8 @@ class Adversarial(Learner):
         )
 
     def rescue(self, model: Any, state: State) -> int:
-        step, tensors = state.handles.get("good", (0, {}))
-        if tensors:
-            model.load_state_dict(tensors)
-        return step
+        self.shown = shown_of(state.tensors)
+        return go_back(model, self.posterior, state, self.average)
 
     # --- checkpoints -------------------------------------------------------------------------------------------
 
@@ -300,7 +294,3 @@ class Adversarial(Learner):
             load_optimizer(state.handles[f"{player}_optimizer"], {n.removeprefix(start): v for n, v in theirs.items()})
         tensors = {name: value.to(device) for name, value in rest.items()}
         return State(saved.step, tensors, dict(saved.numbers), state.auxiliaries, state.handles)
-
-
-def _alone(tensor: Tensor) -> Tensor:
-    return tensor.detach()

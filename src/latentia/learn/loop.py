@@ -24,6 +24,7 @@ from .base import Info, Learner, State
 from .checkpoints import save_checkpoint, shared_checkpoint
 from .collapse import collapse_status
 from .exact_history import exact_log_prob
+from .games.keeping import as_measured, averaged
 from .guard import all_finite, out_of_memory
 from .limits import Limits, Progress
 from .profile import Profile
@@ -229,8 +230,9 @@ class Loop:
             return
         self.held_out = means["bound"]
         if self.stopping.update(means["bound"], self.state.step) and self.limits.restore_best:
-            tensors = module_tensors(self.model, self.posterior)
-            self.best = {name: value.detach().clone() for name, value in tensors.items()}
+            with as_measured(self.learner, self.model, self.state):
+                tensors = module_tensors(self.model, self.posterior)
+                self.best = {name: value.detach().clone() for name, value in tensors.items()}
 
     @property
     def speed(self) -> float:
@@ -263,21 +265,21 @@ class Loop:
             self.profile.write()
         if self.limits.checkpoints:
             self.save()
-        if self.signal:
-            return
-        if self.best is not None:
+        if self.best is not None and not self.signal:
             load_modules(self.best, self.model, self.posterior, Path("memory"))
             self.state.handles["restored"] = True
-            self.status += f" The weights are those of the best held-out bound, at step {self.stopping.best_step}."
+            best = f"The weights are those of the best held-out bound, at step {self.stopping.best_step}."
+            self.status = f"{self.status} {best}{averaged(self.learner)}"
         self.status = f"{self.status} {self.learner.finish(self.model, self.state, self.history)}".strip()
-        collapsed = collapse_status(self.model, self.learner, self.history, self.state.step)
-        self.status = f"{self.status} {collapsed}".strip()
+        if self.signal:
+            return
+        self.status = f"{self.status} {collapse_status(self)}".strip()
 
     def _fail(self, error: NonFiniteError) -> NoReturn:
         """Raise it, with the last good weights where there are some."""
         step = self._last_good()
-        kept = f"The weights are those of step {step}." if step else "Nothing had been learnt before."
-        self.status = f"{error} {kept}"
+        kept = f"The weights are those of step {step}.{averaged(self.learner)}"
+        self.status = f"{error} {kept if step else 'Nothing had been learnt before.'}"
         told = NonFiniteError(self.status)
         if step:
             told.fit = replace(self._fit(), steps=step, finished=False)

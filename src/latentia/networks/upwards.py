@@ -1,7 +1,7 @@
 """From a vector to a picture by doubling: the generator of a DCGAN."""
 
 from collections.abc import Sequence
-from math import ceil, log2
+from math import ceil, floor, log2
 
 from torch import Tensor, nn
 
@@ -68,13 +68,14 @@ def refuse_no_channels(channels: int) -> None:
 
 
 def n_halvings(height: int, width: int) -> int:
-    """How often a picture is halved until its larger side has seven pixels or fewer.
+    """How often a picture is halved until its larger side has seven pixels or fewer, or its smaller side has one.
 
-    >>> n_halvings(28, 28), n_halvings(64, 64), n_halvings(8, 8)
-    (2, 4, 1)
+    >>> n_halvings(28, 28), n_halvings(64, 64), n_halvings(8, 8), n_halvings(5, 30)
+    (2, 4, 1, 2)
     """
     if min(height, width) < 4:
         raise ParameterError(
             f"Pictures of {height} x {width} pixels are too small for convolutions. Use network='mlp'."
         )
-    return max(1, ceil(log2(max(height, width) / LEAST)))
+    wanted = ceil(log2(max(height, width) / LEAST))
+    return max(1, min(wanted, floor(log2(min(height, width)))))

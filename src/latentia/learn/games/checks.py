@@ -1,13 +1,17 @@
 """Whether a model, a critic and what the critic judges go together: refused in a sentence before anything moves."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution, Independent
 
 from ...abilities import refuse_globals
+from ...batch import Batch
 from ...bounds.base import enumerable
 from ...bounds.evaluate import evaluating
+from ...distributions import centre
 from ...errors import AbilityError, ParameterError
 from ...randomness import Stream
 
@@ -32,7 +36,7 @@ def check_players(learner: Any, model: Any) -> None:
         )
     if learner.reconstruct == "features":
         _check_features(learner)
-    with Stream(0), evaluating(model, learner.critic):
+    with Stream(0), evaluating(model, learner.critic, learner.posterior):
         _check_draws(learner, model)
         _check_critic(learner, model)
 
@@ -70,15 +74,55 @@ def _check_draws(learner: Any, model: Any) -> None:
             f"No gradient flows through the draws of this {type(prior).__name__} prior, whose parameters would stay as they "
             "are. Use models.StandardNormal, or AmortizedVI."
         )
-    if learner.judged != "samples":
-        return
-    likelihood = model.likelihood(prior.sample(torch.Size((1, 2))))
-    if not likelihood.has_rsample:
-        raise AbilityError(
-            f"No gradient flows through the draws of a {type(likelihood).__name__} likelihood, so that a critic of samples "
-            "teaches the model nothing. Use judged='means' (the critic sees the means of p(x|z)), models.Generator, or "
-            "AmortizedVI."
+    if learner.judged == "codes":
+        return _check_codes(learner, model)
+    with torch.enable_grad():
+        likelihood = model.likelihood(prior.sample(torch.Size((1, 2))))
+    what = "draws" if learner.judged == "samples" else "means"
+    if not _reaches(_draws if what == "draws" else centre, likelihood, model):
+        by_means = (
+            "judged='means' (the critic sees the means of p(x|z)), " if _reaches(centre, likelihood, model) else ""
         )
+        by_codes = "judged='codes' with a posterior (the critic sees z), "
+        raise AbilityError(
+            f"No gradient flows through the {what} of a {_name(likelihood)} likelihood, so that a critic of "
+            f"{learner.judged} teaches the model nothing. Use {by_means or by_codes}models.Generator, or AmortizedVI."
+        )
+
+
+def _check_codes(learner: Any, model: Any) -> None:
+    """Whether a critic of z teaches the encoder; what moves q row by row, without one, is not asked."""
+    if getattr(learner.posterior, "moves_rows", False):
+        return
+    like = next(model.parameters())
+    rows = torch.zeros(2, *model.event_shape, dtype=like.dtype, device=like.device)
+    with torch.enable_grad():
+        q = learner.posterior(Batch(rows, torch.arange(2, device=like.device)), model)
+    if not _reaches(_draws, q, learner.posterior):
+        raise AbilityError(
+            f"No gradient flows through the draws of a {_name(q)} q(z|x), so that a critic of codes teaches the encoder "
+            "nothing. Use a posterior of real numbers, such as a normal one, or AmortizedVI."
+        )
+
+
+def _draws(p: Distribution) -> Tensor:
+    return p.rsample() if p.has_rsample else p.sample()
+
+
+def _name(p: Distribution) -> str:
+    return type(p.base_dist if isinstance(p, Independent) else p).__name__
+
+
+def _reaches(shown: Callable[[Distribution], Tensor], p: Distribution, module: nn.Module) -> bool:
+    """Whether what the critic is shown of p hands a gradient on to the parameters of a module."""
+    if hasattr(p, "greedy"):  # written cell by cell, each one chosen: slow to try, and never with a gradient
+        return False
+    with torch.enable_grad():
+        x = shown(p)
+        moving = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        if not (x.is_floating_point() and x.requires_grad and moving):
+            return False
+        return any(g is not None for g in torch.autograd.grad(x.sum(), moving, allow_unused=True, retain_graph=True))
 
 
 def _of_prior(model: Any) -> list[nn.Parameter]:

@@ -105,11 +105,18 @@ def packed(x: Tensor, pack: int) -> Tensor:
     return x if pack == 1 else x.reshape(x.shape[0] // pack, pack * x.shape[1], *x.shape[2:])
 
 
-def told_apart(real: Tensor, fake: Tensor) -> Tensor:
+def told_apart(
+    real: Tensor, fake: Tensor, real_share: Tensor | None = None, fake_share: Tensor | None = None
+) -> Tensor:
     """Share of pairs in which the critic scores the row above the sample, ties counting half: 0.5 is a guess.
+
+    Arguments:
+        real, fake: scores, `(packs,)` each.
+        real_share, fake_share: what each counts, summing to one; None is the same for all.
 
     >>> told_apart(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 0.0]))
     tensor(0.7500)
     """
-    gap = real.unsqueeze(1) - fake.unsqueeze(0)
-    return (0.5 * (gap.sign() + 1)).mean()
+    above = 0.5 * ((real.unsqueeze(1) - fake.unsqueeze(0)).sign() + 1)
+    by_row = above.mean(1) if fake_share is None else above @ fake_share
+    return by_row.mean() if real_share is None else real_share @ by_row

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd import grad
 
 from ...families.base import at_least
+from .packs import part_of_noise
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -38,14 +39,14 @@ class Penalties:
         return bool(self.gradient or self.r1 or self.r2)
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        """What the critic pays, 0-dimensional; `real` and `fake` are packs, `(packs, *event)`."""
-        total = real.new_zeros(())
+        """What the critic pays for each pack, `(packs,)`; `real` and `fake` are packs, `(packs, *event)`."""
+        total = real.new_zeros(real.shape[0])
         if self.r1:
-            total = total + 0.5 * self.r1 * squared_slope(critic, real).mean()
+            total = total + 0.5 * self.r1 * squared_slope(critic, real)
         if self.r2:
-            total = total + 0.5 * self.r2 * squared_slope(critic, fake).mean()
+            total = total + 0.5 * self.r2 * squared_slope(critic, fake)
         if self.gradient:
-            total = total + self.gradient * (_slope_between(critic, real, fake) - 1).square().mean()
+            total = total + self.gradient * (_slope_between(critic, real, fake) - 1).square()
         return total
 
 
@@ -62,5 +63,6 @@ def squared_slope(critic: Critic, x: Tensor) -> Tensor:
 
 
 def _slope_between(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-    share = torch.rand(real.shape[0], *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
+    with part_of_noise(real.shape[0], axis=0):
+        share = torch.rand(real.shape[0], *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
     return (squared_slope(critic, share * real + (1 - share) * fake) + 1e-12).sqrt()

@@ -1,6 +1,5 @@
 """The two players of an adversarial game: what each is shown, and what each loses."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,14 +10,12 @@ from torch.distributions import Distribution
 from ...batch import Batch
 from ...bounds import Bound, Terms
 from ...distributions import centre, draw
-from ...errors import AbilityError
 from ...posteriors.base import still
-from ...randomness import PartNoise, current_part
 from ..objective import Objective
-from .objectives import Game, packed, told_apart
+from .objectives import Game, packed
+from .packs import pack_weight, part_of_noise
 from .penalties import Penalties
-
-PAIRED = 256  # packs of each whose scores are compared pair by pair
+from .seen import seen
 
 
 @dataclass
@@ -86,10 +83,10 @@ class Players:
         real_score, fake_score = self.scores(real, fake)
         losses = self.game.critic(real_score, fake_score)
         loss = self._mean(losses, batch)
-        parts = {"critic_loss": loss.detach(), **self._seen(rows, drawn, real_score.detach(), fake_score.detach())}
+        parts = {"critic_loss": losses.detach(), **self._seen(rows, drawn, real_score, fake_score, batch.weight)}
         if self.penalties.any:
             penalty = self.penalties(self.score, real, fake)
-            parts["critic_penalty"], loss = penalty.detach(), loss + penalty * (len(batch) / batch.n_together)
+            parts["critic_penalty"], loss = penalty.detach(), loss + self._mean(penalty, batch)
         return Terms(losses.detach(), losses.detach(), parts), loss
 
     def generator_loss(self, batch: Batch, kl_weight: Tensor) -> tuple[Terms, Tensor]:
@@ -97,7 +94,7 @@ class Players:
         with still(self.critic):
             losses = self._fooling(batch)
             loss = self.game_weight * self._mean(losses, batch)
-            parts = {"generator_loss": self._mean(losses, batch).detach()}
+            parts = {"generator_loss": losses.detach()}
             if self.bound is None or self.objective is None:
                 return Terms(losses.detach(), losses.detach(), parts), loss
             terms = self.bound(self.model, self.posterior, batch)
@@ -115,10 +112,10 @@ class Players:
         return self.game.generator(fake_score, fake_score)
 
     def _mean(self, losses: Tensor, batch: Batch) -> Tensor:
-        """Mean over packs; a pack weighs the product of its rows' weights, which the samples do not depend on."""
-        if batch.weight is not None:
-            weight = batch.weight / self.mean_weight
-            losses = losses * weight.reshape(-1, self.pack).prod(1)
+        """Mean over the packs of all processes, each as often as it counts; the samples do not depend on the weights."""
+        weight = pack_weight(batch, self.pack)
+        if weight is not None:
+            losses = losses * (weight / self.mean_weight**self.pack)
         return losses.mean() * (len(batch) / batch.n_together)
 
     def _in_features(self, terms: Terms, batch: Batch) -> Terms:
@@ -131,11 +128,12 @@ class Players:
         near = -0.5 * (features(rebuilt) - wanted).square().flatten(1).sum(1)
         return replace(terms, surrogate=near - terms.parts["kl"])
 
-    def _seen(self, rows: Tensor, drawn: Tensor, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """What diagnosis looks at: mean scores, how well they are told apart, spread of samples beside that of rows."""
-        spread = drawn.flatten(1).var(0, False).sum() / rows.flatten(1).var(0, False).sum().clamp_min(1e-12)
-        apart = told_apart(real[:PAIRED], fake[:PAIRED])
-        return {"real_score": real.mean(), "fake_score": fake.mean(), "told_apart": apart, "spread": spread}
+    def _seen(
+        self, rows: Tensor, drawn: Tensor, real: Tensor, fake: Tensor, weight: Tensor | None
+    ) -> dict[str, Tensor]:
+        """What diagnosis looks at; of codes, the drawn ones are those of rows."""
+        weights = (None, weight) if self.judged == "codes" else (weight, None)
+        return seen(rows, drawn, real.detach(), fake.detach(), *weights, pack=self.pack)
 
 
 def samples(model: Any, n: int, judged: str = "samples") -> Tensor:
@@ -143,33 +141,11 @@ def samples(model: Any, n: int, judged: str = "samples") -> Tensor:
     likelihood = model.likelihood(_drawn(model.prior(), n).unsqueeze(0))
     if judged == "means":
         return centre(likelihood).squeeze(0)
-    with _part():
+    with part_of_noise(n, axis=1):
         return likelihood.rsample().squeeze(0)
 
 
 def _drawn(prior: Distribution, n: int) -> Tensor:
-    with _part():
+    with part_of_noise(n, axis=1):
         shape = torch.Size((1, n))
         return (prior.rsample(shape) if prior.has_rsample else prior.sample(shape)).squeeze(0)
-
-
-def _part() -> Any:
-    part = current_part()
-    return nullcontext() if part is None else PartNoise(*part, axis=1)
-
-
-def whole_packs(batch: Batch, pack: int) -> Batch | None:
-    """The rows of a batch that make whole packs; None where there is not one."""
-    if batch.observed is not None:
-        raise AbilityError(
-            "A critic sees whole rows; these have missing cells. Fill them first, or leave such rows out, or use a VAE."
-        )
-    n = len(batch) - len(batch) % pack
-    if n == len(batch):
-        return batch
-    cut = lambda t: None if t is None else t[:n]  # noqa: E731
-    return (
-        None
-        if n == 0
-        else replace(batch, x=batch.x[:n], index=batch.index[:n], weight=cut(batch.weight), label=cut(batch.label))
-    )
