@@ -68,6 +68,23 @@ def test_refusals_are_one_sentence(
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("learner", "wrong", "right"),
+    [
+        ("semi-amortized", "n_steps=1", "through=false,step_samples=2"),
+        ("semi-amortized", "through=false", "step_samples=2"),
+        ("svi", "infer_samples=1,infer_steps=2", "infer_samples=2"),
+    ],
+)
+def test_what_a_refusal_advises_is_taken(
+    learner: str, wrong: str, right: str, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(table, learner, "run", "--posterior", "poisson", "--learner-options", wrong) == 2
+    assert right in capsys.readouterr().err
+    own = f"through=false,{right}" if wrong == "through=false" else right
+    assert fit(table, learner, "run", "--posterior", "poisson", "--learner-options", own) == 0
+
+
 def test_learners_are_compared_at_equal_time(table: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit(table, "amortized", "one") == 0
     assert fit(table, "wake-sleep", "two", "--max-epochs", "4") == 0

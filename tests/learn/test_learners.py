@@ -29,7 +29,7 @@ from latentia.learn import (
 )
 from latentia.models import LatentVariableModel, ProbabilisticPCA, StandardNormal
 from latentia.networks import MLP
-from latentia.posteriors import Amortized, Exact, Local
+from latentia.posteriors import Amortized, Exact, Local, Posterior
 
 X = (np.random.default_rng(0).random((90, 6)) < 0.4).astype(np.float32)
 
@@ -54,6 +54,9 @@ LEARNERS: dict[str, Callable[..., Learner]] = {
         local(), objective=Objective(0.5, 7), schedule=Schedule("cosine", 24), gradient_clip=0.5, **o
     ),
     "semi-amortized": lambda **o: SemiAmortizedVI(encoder(), n_steps=2, **o),
+    "semi-amortized, objective": lambda **o: SemiAmortizedVI(
+        encoder(), n_steps=2, objective=Objective(0.5, 7, free_bits=0.1), **o
+    ),
     "semi-amortized, held": lambda **o: SemiAmortizedVI(encoder(), n_steps=2, through=False, **o),
     "aggressive": lambda **o: Aggressive(encoder(), window=2, max_inner=5, mi_every=3, mi_rows=40, **o),
     "aggressive, warm-up": lambda **o: Aggressive(
@@ -233,15 +236,15 @@ def ppca() -> tuple[ProbabilisticPCA, torch.Tensor]:
     return p, p.sample(6)
 
 
+class Wide(Posterior):
+    def forward(self, batch: Batch, model: Any) -> Any:
+        loc = torch.full((len(batch), 2), 0.5, dtype=torch.float64)
+        return torch.distributions.Independent(torch.distributions.Normal(loc, 0 * loc + 1.5), 1)
+
+
 @pytest.mark.parametrize("sampler", ["importance", "hmc"])
 def test_samplers_draw_from_the_posterior(sampler: str) -> None:
     from latentia.learn.monte_carlo_em import MonteCarloGoals, resampled
-    from latentia.posteriors import Posterior
-
-    class Wide(Posterior):
-        def forward(self, batch: Batch, model: Any) -> Any:
-            loc = torch.full((len(batch), 2), 0.5, dtype=torch.float64)
-            return torch.distributions.Independent(torch.distributions.Normal(loc, 0 * loc + 1.5), 1)
 
     p, x = ppca()
     batch, n = Batch(x, torch.arange(6)), 4000
@@ -257,6 +260,35 @@ def test_samplers_draw_from_the_posterior(sampler: str) -> None:
     mean, spread = exact.mean.detach(), exact.stddev.detach()
     assert float(((z.mean(0) - mean).abs() / spread).max()) < 0.1
     assert float((z.std(0) / spread - 1).abs().max()) < 0.06
+
+
+def test_chains_move_under_one_density_where_the_model_drops_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A linear decoder that drops every other cell while learning: the posterior without dropout, in closed form."""
+    from latentia.learn.monte_carlo_em import MonteCarloGoals
+
+    torch.manual_seed(0)
+    layer, kept = torch.nn.Linear(2, 5), torch.nn.Dropout(0.5)
+    p = LatentVariableModel(
+        StandardNormal(2), Conditional(torch.nn.Sequential(layer, kept), families.Normal((5,), scale=1.0), (2,))
+    ).double()
+    kept.eval()
+    x = p.sample(6).detach()
+    p.train()
+    layer.eval()  # one that somebody froze
+    goals = MonteCarloGoals("hmc", n_samples=4000, n_moves=30, n_leapfrog=5)
+    seen: list[torch.Tensor] = []
+    moves = goals._moved
+    monkeypatch.setattr(MonteCarloGoals, "_moved", lambda *given: seen.append(moves(*given[1:])) or seen[0])
+    goals(p, Wide(), Batch(x, torch.arange(6)))
+    z = seen[0]
+    w, b = layer.weight.detach(), layer.bias.detach()
+    covariance = torch.linalg.inv(torch.eye(2).double() + w.T @ w)
+    mean, spread = (x - b) @ w @ covariance, covariance.diagonal().sqrt()
+    assert float(((z.mean(0) - mean).abs() / spread).max()) < 0.1
+    assert float((z.std(0) / spread - 1).abs().max()) < 0.06
+    assert p.training
+    assert kept.training
+    assert not layer.training
 
 
 def test_the_gradient_flows_through_the_refinement() -> None:
@@ -302,6 +334,12 @@ def test_the_gradient_flows_through_the_refinement() -> None:
         (lambda: ReweightedWakeSleep(encoder(), fit="dream"), ParameterError, "sleep"),
         (lambda: MonteCarloEM(encoder(), sampler="gibbs"), ParameterError, "hmc"),
         (lambda: WakeSleep(encoder(), n_samples=0), ParameterError, "n_samples=0"),
+        (lambda: SemiAmortizedVI(encoder(), step_samples=0), ParameterError, "step_samples=0"),
+        *[
+            (lambda make=make, own=own: make(encoder(), objective=own), AbilityError, "Use AmortizedVI|Use bounds.Elbo")
+            for make in (WakeSleep, ReweightedWakeSleep, MonteCarloEM)
+            for own in (Objective(50.0), Objective(warm_up=9), Objective(free_bits=0.5), Objective(target_rate=5.0))
+        ],
     ],
 )
 def test_settings_that_cannot_be_used(make: Callable[[], Learner], error: type[Exception], words: str) -> None:
@@ -313,6 +351,10 @@ def test_settings_that_cannot_be_used(make: Callable[[], Learner], error: type[E
 def test_a_q_without_parameters_is_refused_by_those_who_move_it_alone(make: Callable[..., Learner]) -> None:
     with pytest.raises(AbilityError, match="Use AmortizedVI"):
         make(Exact()).check(ProbabilisticPCA(6, 2))
+
+
+def test_wake_sleep_takes_the_plain_objective() -> None:
+    assert WakeSleep(encoder(), objective=Objective()).objective.is_bound
 
 
 def test_amortised_is_still_what_the_others_are_made_of() -> None:

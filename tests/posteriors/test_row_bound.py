@@ -137,4 +137,9 @@ def test_what_cannot_be_moved_is_refused() -> None:
     with pytest.raises(AbilityError, match="Use through=False and n_samples=2"):
         SemiAmortized(many, n_samples=2)
     SemiAmortized(many, n_samples=2, through=False)
+    for make in (lambda: SemiAmortized(many, through=False), lambda: SemiAmortized(many)):
+        with pytest.raises(AbilityError, match="step_samples=2"):
+            make()
+    with pytest.raises(AbilityError, match="infer_samples=2"):
+        Local(families.Bernoulli((9,)), n_samples=1).check()
     SemiAmortized(free(families.Bernoulli((2,))))

@@ -112,4 +112,4 @@ def dreamt(model: Any, posterior: Any, batch: Batch) -> Tensor:
 
 def _check(n_samples: int) -> None:
     if n_samples < 1:
-        raise ParameterError(f"n_samples={n_samples} is too small. At least one sample is needed.")
+        raise ParameterError(f"n_samples={n_samples} is too small. Use 1 or more.")

@@ -15,6 +15,7 @@ from ..models import Model
 from ..posteriors import MeanField
 from ..randomness import Stream
 from .closed_form import ClosedFormEstimator
+from .learners import choose_offered
 from .mixture import responsibility_moments
 from .plan import SCALES, Plan
 
@@ -92,7 +93,7 @@ class BayesianGaussianMixture(ClosedFormEstimator):
         return "none" if self.covariance == "unit" else "standard"
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
-        choose("learner", self.learner, ("variational-em",))
+        choose_offered(self, ("variational-em",), alone=True)
         choose("scale", self.scale, SCALES)
         model = self._model(n_features, plan)
         warm = self.warm_start and hasattr(self, "fit_")

@@ -3,7 +3,12 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from math import isfinite
+from numbers import Real
+from types import NoneType
+from typing import Any, get_args
+
+import numpy as np
 
 from ..errors import AbilityError, ParameterError, choose
 from ..families import Family
@@ -19,6 +24,7 @@ from ..learn import (
     VariationalEM,
     WakeSleep,
 )
+from ..networks import NormalisedMean
 from ..posteriors import Local, Posterior
 from .gan_networks import GAME_OPTIONS
 
@@ -47,11 +53,39 @@ def options_of(name: str) -> tuple[str, ...]:
     >>> options_of("reweighted-wake-sleep")
     ('n_samples', 'fit')
     """
-    if name == "adversarial":
-        return GAME_OPTIONS
+    return GAME_OPTIONS if name == "adversarial" else tuple(_kinds(name))
+
+
+def _kinds(name: str) -> dict[str, Any]:
+    """The type of each option of the learner's own, as its signature has it."""
     classes = {**ENCODED, "svi": SVI, "exact-em": ExactEM, "variational-em": VariationalEM}
-    own = tuple(key for key in inspect.signature(classes[name]).parameters if key not in _SHARED)
-    return (*own, *INFERENCE) if name == "svi" else own
+    own = {key: p.annotation for key, p in inspect.signature(classes[name]).parameters.items() if key not in _SHARED}
+    if name == "svi":
+        theirs = inspect.signature(Local).parameters
+        own |= {key: theirs[local].annotation for key, local in INFERENCE.items()}
+    return own
+
+
+def choose_offered(estimator: Any, names: tuple[str, ...], *, alone: bool = False) -> str:
+    """The name of the estimator's learner, if it is among these.
+
+    Arguments:
+        names: of the learners that the estimator offers.
+        alone: whether its model can be learnt by no other.
+
+    Raises: `ParameterError`, which does not call a learner unknown that others learn by.
+
+    >>> from latentia.estimators import GaussianMixture
+    >>> choose_offered(GaussianMixture(), ("exact-em",))
+    'exact-em'
+    """
+    asked, who = estimator.learner, type(estimator).__name__
+    if asked in names or asked not in (*LEARNERS, "closed-form"):
+        return choose("learner", asked, names)
+    there = f"; in Python latentia.fit(models.{who}(...), learner, x) takes any of latentia.learn that fits the model"
+    raise ParameterError(
+        f"{who} does not learn by learner={asked!r}. Use learner={' or '.join(map(repr, names))}{'' if alone else there}."
+    )
 
 
 def learner_of(
@@ -65,24 +99,87 @@ def learner_of(
         own: options of the learner's own, see `options_of`.
         shared: bound, objective, optimizer, learning_rate, schedule, gradient_clip, execution.
 
-    Raises: `ParameterError` for options that the learner has not; `AbilityError` for a posterior that does not fit it.
+    Raises: `ParameterError` for options that the learner has not, or of another type than its signature's;
+        `AbilityError` for a posterior that does not fit it.
     """
     choose("learner", name, LEARNERS)
-    options = dict(own or {})
-    strange = sorted(set(options) - set(options_of(name)))
-    if strange:
-        known = ", ".join(options_of(name)) or "none"
-        raise ParameterError(f"learner={name!r} has no option {', '.join(strange)}. It has: {known}.")
+    options = _checked(name, own or {})
     if name in ("exact-em", "variational-em"):
         return (ExactEM if name == "exact-em" else VariationalEM)(**options)
     if name in GOALS_OF_THEIR_OWN:
         shared = _without_goals(name, shared)
     if name != "svi":
         return ENCODED[name](posterior, **options, **shared)
+    if any(isinstance(part, NormalisedMean) for part in posterior.modules()):
+        raise AbilityError(
+            "batch_norm_mean is of an encoder's means, and learner='svi' has no encoder. Use learner='amortized' or "
+            "'aggressive', or keep the KL up by committed_rate or free_bits."
+        )
     if family is None:
         raise AbilityError("learner='svi' needs a family for z. Use posterior='normal'.")
-    inference = {INFERENCE[key]: options.pop(key) for key in INFERENCE if key in options}
+    inference = {INFERENCE[key]: _positive(key, options.pop(key)) for key in INFERENCE if key in options}
     return SVI(Local(family, **inference), **options, **shared)
+
+
+def _checked(name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The learner's own options, each of the type that its signature has."""
+    kinds = _kinds(name)
+    strange = sorted(set(own) - set(kinds))
+    if strange:
+        known = ", ".join(kinds) or "none"
+        raise ParameterError(f"learner={name!r} has no option {', '.join(strange)}. It has: {known}.")
+    return {key: as_kind(key, value, kinds[key]) for key, value in own.items()}
+
+
+def as_kind(name: str, value: Any, kind: Any) -> Any:
+    """The value as the type of a signature: int, float, bool, or one of them or None; words are for others to judge.
+
+    >>> as_kind("window", 2.0, int), as_kind("mi_every", None, int | None)
+    (2, None)
+    >>> as_kind("through", "maybe", bool)
+    Traceback (most recent call last):
+    ...
+    latentia.errors.ParameterError: through='maybe' cannot be used. Use true or false.
+    """
+    kinds = get_args(kind) or (kind,)
+    if value is None and NoneType in kinds:
+        return None
+    for one, (fits, words) in FITTING.items():
+        if one in kinds:
+            if fits(value):
+                return one(value)
+            raise ParameterError(
+                f"{name}={value!r} cannot be used. Use {words}{' or None' if NoneType in kinds else ''}."
+            )
+    return value
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not _is_truth(value) and isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and value == int(value)
+
+
+FITTING: dict[type, tuple[Callable[[Any], bool], str]] = {
+    int: (_is_whole, "a whole number"),
+    float: (_is_number, "a number"),
+    bool: (_is_truth, "true or false"),
+}
+
+
+def _positive(name: str, value: Any) -> Any:
+    """The value, if it is above 0: `Local` would refuse it under a name that the user did not write."""
+    if not value > 0:
+        raise ParameterError(
+            f"{name}={value} is too small. Use {'1 or more' if isinstance(value, int) else 'more than 0'}."
+        )
+    return value
 
 
 def _without_goals(name: str, shared: Mapping[str, Any]) -> dict[str, Any]:

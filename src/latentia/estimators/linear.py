@@ -3,10 +3,11 @@
 from typing import Any, ClassVar
 
 from .. import models
-from ..errors import ParameterError, choose
+from ..errors import ParameterError
 from ..learn import Learner
 from ..models import Model
 from .closed_form import ClosedFormEstimator
+from .learners import choose_offered
 from .plan import Plan
 
 
@@ -40,7 +41,7 @@ class _Linear(ClosedFormEstimator):
             )
         model = self._model(n_features, self.n_latent, scaling=plan.scaling)
         self._describe_floor(model)
-        return model, self._em(self._learners[choose("learner", self.learner, tuple(self._learners))])
+        return model, self._em(self._learners[choose_offered(self, tuple(self._learners))])
 
 
 class ProbabilisticPCA(_Linear):

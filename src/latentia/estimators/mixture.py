@@ -11,6 +11,7 @@ from ..errors import choose
 from ..learn import Learner
 from ..models import Model
 from .closed_form import ClosedFormEstimator
+from .learners import choose_offered
 from .plan import Plan
 
 
@@ -67,7 +68,7 @@ class GaussianMixture(ClosedFormEstimator):
         self.warm_start, self.random_state, self.verbose = warm_start, random_state, verbose
 
     def _make(self, plan: Plan, n_features: int, n_rows: int) -> tuple[Model, Learner]:
-        choose("learner", self.learner, ("exact-em",))
+        choose_offered(self, ("exact-em",))
         model = models.GaussianMixture(
             n_features,
             self.n_components,

@@ -1,5 +1,7 @@
 """Monte Carlo EM: the E-step draws from p(z|x), by a sampler that has a name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -58,7 +60,7 @@ class MonteCarloGoals:
         if self.sampler == "importance":
             z = resampled(start, log_weight, self.n_samples)
         else:
-            with still(model, posterior):
+            with still(model, posterior), settled(model):
                 z = self._moved(model, batch, q, start)
         surrogate = model.log_joint(batch.x, z, batch.observed).mean(0)
         if moves:
@@ -76,6 +78,31 @@ class MonteCarloGoals:
             if i < self.n_moves // 2:
                 log_size = (log_size + 0.5 * (chance.mean(0) - TARGET)).clamp(-12, 1.5)
         return point.u if path.map is None else path.map(point.u)
+
+
+@contextmanager
+def settled(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is in evaluation mode: chains under a density that drops other cells at each step go nowhere.
+
+    Recurrent networks without dropout of their own are the same in both modes, and cuDNN has their gradient in training
+    mode alone: they keep theirs.
+
+    >>> model = nn.Sequential(nn.Dropout(0.5), nn.ReLU().eval())
+    >>> with settled(model): any(part.training for part in model)
+    False
+    >>> [part.training for part in model]
+    [True, False]
+    """
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    for part, mode in modes:
+        if isinstance(part, nn.RNNBase) and not part.dropout:
+            part.training = mode
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 class StreamNoise:
@@ -129,7 +156,8 @@ class MonteCarloEM(Around):
         sampler: "importance" or "hmc".
         n_samples: S.
         n_proposals: draws of q that "importance" chooses among.
-        n_moves, n_leapfrog: of each chain of "hmc"; the first half of the moves finds the step size of each row.
+        n_moves, n_leapfrog: of each chain of "hmc"; the first half of the moves finds the step size of each row. Chains move
+            under the model in evaluation mode, without its dropout.
         options: optimizer, learning_rate, schedule, gradient_clip, execution: see `AmortizedVI`.
 
     Raises: `AbilityError`, in `check`, for "hmc" where z is discrete; `ParameterError` for settings that cannot be used.

@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from ..bounds import Elbo, WakeSleepGoals
+from ..errors import AbilityError
 from .amortized import AmortizedVI
 from .around import Around, require_dreams, require_own_parameters
 
@@ -21,7 +22,8 @@ class WakeSleep(Around):
         n_samples: draws of z per row while awake.
         optimizer, learning_rate, schedule, gradient_clip, execution: see `AmortizedVI`.
 
-    Raises: `AbilityError`, in `check`, where q has no parameters of its own, or rows cannot be drawn from the model.
+    Raises: `AbilityError` for an objective that prices the KL; in `check`, where q has no parameters of its own, or rows
+    cannot be drawn from the model.
 
     Source: Hinton, Dayan, Frey and Neal, "The wake-sleep algorithm for unsupervised neural networks", 1995.
 
@@ -34,6 +36,11 @@ class WakeSleep(Around):
 
     def __init__(self, posterior: nn.Module, *, n_samples: int = 1, **options: Any) -> None:
         super().__init__(AmortizedVI(posterior, bound=WakeSleepGoals(n_samples), **options), Elbo(n_samples))
+        if not self.objective.is_bound:
+            raise AbilityError(
+                f"WakeSleep has goals of its own, in which no price of the KL has a place, and {self.objective} came. Use "
+                "AmortizedVI, SemiAmortizedVI, Aggressive or SVI, or leave the objective out."
+            )
 
     def check(self, model: Any) -> None:
         super().check(model)

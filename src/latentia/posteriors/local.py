@@ -87,7 +87,7 @@ class Local(Posterior):
 
     def check(self) -> None:
         """Raise `AbilityError` where the family cannot be moved row by row."""
-        check_moved(self.conditional, self.n_samples)
+        check_moved(self.conditional, self.n_samples, "infer_samples")
 
     @contextmanager
     def given(self, raw: Tensor) -> Iterator[None]:

@@ -63,8 +63,8 @@ def rows_at_once(q: Distribution, batch: Batch) -> int:
     return max(1, CELLS // (int(count_values(q)) * max(1, cells)))
 
 
-def check_moved(conditional: Conditional, n_samples: int) -> None:
-    """Raise `AbilityError` where q of a row cannot be moved by its raw numbers."""
+def check_moved(conditional: Conditional, n_samples: int, option: str) -> None:
+    """Raise `AbilityError` where q of a row cannot be moved by its raw numbers; `option` is a learner's name of the samples."""
     family = conditional.family
     if not family.n_outputs:
         raise AbilityError(
@@ -74,7 +74,7 @@ def check_moved(conditional: Conditional, n_samples: int) -> None:
     if n_samples < 2 and _is_scored(conditional):
         raise AbilityError(
             f"Draws of a {family.name} carry no gradient, and its parameters are moved by the difference between draws, of which "
-            f"{n_samples} came. Use n_samples=2 or more."
+            f"{n_samples} came. Use n_samples=2 or more (as an option of a learner {option}=2)."
         )
 
 
@@ -84,7 +84,8 @@ def check_through(conditional: Conditional) -> None:
     if _is_scored(conditional):
         raise AbilityError(
             f"Draws of the {name} family carry no gradient, so that none goes through the steps of a refinement. Use through=False and "
-            "n_samples=2 or more (on the command line --learner-options through=false,n_samples=2), or a normal posterior."
+            "n_samples=2 or more (as options of a learner through=False and step_samples=2, on the command line --learner-options "
+            "through=false,step_samples=2), or a normal posterior."
         )
     if row is not None and "implicit" in row.gradients and row.name != "von-mises-fisher":
         raise AbilityError(
