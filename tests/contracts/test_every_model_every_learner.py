@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import latentia
 from latentia import families
@@ -37,11 +38,13 @@ from latentia.models import (
     ProbabilisticPCA,
     StandardNormal,
 )
-from latentia.networks import MLP, Critic, OneHot
+from latentia.networks import MLP, Critic, GatedPixelCNN, LSTMDecoder, OneHot, SequenceDecoder, TransformerDecoder
+from latentia.networks.tokens import END, FIRST_WORD, PAD
 from latentia.posteriors import Amortized, Exact, Local, MeanField
 from latentia.scaling import Scaling
 
 N, D, K = 120, 4, 2
+N_TOKENS = 6
 SCALING = {"loc": torch.arange(4.0), "scale": torch.tensor([1.0, 2.0, 0.5, 3.0])}
 
 
@@ -56,9 +59,22 @@ def deep_mixture() -> FiniteLatentModel:
     return FiniteLatentModel(CategoricalPrior(3), p, Scaling(**SCALING))
 
 
+def sentences(decoder: SequenceDecoder) -> LatentVariableModel:
+    return LatentVariableModel(StandardNormal(K), Conditional(nn.Identity(), families.Tokens(decoder, D), (K,)))
+
+
+def pixels() -> LatentVariableModel:
+    network = GatedPixelCNN((2, 2), 1, n_context=2, n_channels=4, n_layers=2)
+    family = families.Pixels(network, families.Bernoulli((D,)))
+    return LatentVariableModel(StandardNormal(K), Conditional(MLP(K, family.n_outputs, ()), family, (K,)))
+
+
 MODELS: dict[str, Callable[[], Model]] = {
     "vae normal": lambda: deep(families.Normal((D,), scale="network")),
     "vae bernoulli": lambda: deep(families.Bernoulli((D,))),
+    "text lstm": lambda: sentences(LSTMDecoder(N_TOKENS, K, 4, 8)),
+    "text transformer": lambda: sentences(TransformerDecoder(N_TOKENS, K, 8, 1, 2)),
+    "pixelcnn": pixels,
     "ppca": lambda: ProbabilisticPCA(D, K, scaling=Scaling(**SCALING)),
     "fa": lambda: FactorAnalysis(D, K, scaling=Scaling(**SCALING)),
     "gmm full": lambda: GaussianMixture(D, 3, covariance="full", scaling=Scaling(**SCALING)),
@@ -119,7 +135,9 @@ LEARNERS: dict[str, Callable[[Model], Learner]] = {
     "adversarial, q too": lambda model: Adversarial(critic(), posterior=encoder(model), game_weight=0.1, **RATE),
 }
 FINITE = ("gmm full", "gmm tied", "gmm diag", "gmm spherical", "deep mixture")
-DEEP = ("vae normal", "vae bernoulli")
+TEXT = ("text lstm", "text transformer")
+COINS = ("vae bernoulli", "pixelcnn")
+DEEP = ("vae normal", *COINS, *TEXT)
 GAMES = ("adversarial", "adversarial, q too")
 SHARED = ("bgmm unit", "bgmm full")
 REFUSED = {
@@ -128,15 +146,19 @@ REFUSED = {
     **{(name, "reweighted, q exact"): "AmortizedVI" for name in MODELS},
     **{(name, "monte-carlo-em, hmc"): "sampler='importance', ReweightedWakeSleep, or ExactEM" for name in FINITE},
     **{(name, "variational-em"): "AmortizedVI" for name in (*DEEP, "ppca", "fa")},
-    **{(name, who): "AmortizedVI" for name in (*FINITE, "vae bernoulli") for who in GAMES},
+    **{(name, who): "AmortizedVI" for name in (*FINITE, *COINS, *TEXT) for who in GAMES},
     **{(name, who): "VariationalEM" for name in SHARED for who in LEARNERS if who != "variational-em"},
 }
 
 
 def data(name: str) -> torch.Tensor:
     torch.manual_seed(2)
-    if "bernoulli" in name:
+    if name in COINS:
         return torch.bernoulli(torch.full((N, D), 0.3))
+    if name in TEXT:
+        place, length = torch.arange(D), torch.randint(0, D, (N, 1))
+        words = torch.randint(FIRST_WORD, N_TOKENS, (N, D))
+        return words.where(place < length, torch.where(place == length, END, PAD)).float()
     z = torch.randn(N, K)
     return z @ torch.randn(K, D) + 0.3 * torch.randn(N, D) + torch.arange(4.0)
 

@@ -1,7 +1,9 @@
 """Sentences in, sentences out: the estimator against the loop over words, files, and what goes wrong."""
 
+from collections.abc import Callable
 from math import exp, log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,6 +187,28 @@ def test_what_cannot_be_generated_is_told(fitted: TextVAE) -> None:
     ):
         with pytest.raises(UserError):
             call()
+
+
+@pytest.mark.parametrize("value", [-1, 0, 2.5, "a", True, None, float("nan")])
+def test_what_is_counted_is_a_whole_number(fitted: TextVAE, value: object) -> None:
+    counts: dict[str, Callable[[Any], object]] = {
+        "n": lambda n: fitted.interpolate("the cat sat", "the dog ran", n),
+        "n_samples": lambda n: fitted.perplexity(LINES[:2], n_samples=n),
+        "n_beams": lambda n: fitted.generate(np.zeros((1, 2)), "beam", n_beams=n),
+    }
+    for name, call in counts.items():
+        with pytest.raises(ParameterError, match=f"{name}={value!r} cannot be used. Use a whole number from 1"):
+            call(value)
+    assert len(fitted.interpolate("the cat sat", "the dog ran", 2.0)) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["greedy", "sample", "beam"])
+def test_latents_that_are_no_numbers_are_told(fitted: TextVAE, how: str) -> None:
+    for bad in (np.nan, np.inf, "b", None):
+        with pytest.raises(ParameterError, match="Latents must be finite numbers"):
+            fitted.generate(np.array([[0.0, 0.0], [0.5, bad]], dtype=object), how)
+    with pytest.raises(ParameterError, match="Latents must be finite numbers"):
+        fitted.generate([[1.0, 2.0], [3.0]], how)
 
 
 # --- collapse: one cure that needs q, and the look at it -------------------------------------------------------------

@@ -18,15 +18,17 @@ from ..data.text import as_lines
 from ..distributions import TokenSequence
 from ..errors import DataError, ParameterError, choose
 from ..families import Tokens
+from ..families.base import whole
 from ..learn import Learner
 from ..models import LatentVariableModel, Model, StandardNormal
 from ..networks import LSTMDecoder, LSTMEncoder, TransformerDecoder, TransformerEncoder
+from ..networks.skip_decoder import SkipDecoder
 from ..posteriors import Amortized
 from ..randomness import Stream
 from ..scaling import Scaling
 from .base import LatentEstimator
 from .building import make_learner
-from .cures import collapse_watch, with_committed_rate
+from .cures import collapse_watch, with_committed_rate, with_normalised_mean
 from .latents import make_latent
 from .lines import Lines, in_words
 from .plan import Plan
@@ -55,7 +57,9 @@ class TextVAE(LatentEstimator):
         dropout: share of the decoder's cells set to zero while learning.
         word_dropout: share of the decoder's input words hidden while learning, so that it must ask z.
         learner, learner_options, bound, n_samples: see `VAE`.
-        kl_weight, kl_warm_up, kl_annealing, kl_cycles, free_bits, free_bits_group, target_rate, committed_rate: see `VAE`.
+        kl_weight, kl_warm_up, kl_annealing, kl_cycles, free_bits, free_bits_group, target_rate, committed_rate,
+            batch_norm_mean: see `VAE`.
+        skip: z goes straight to the probabilities of every word, too, past the network that remembers the words before.
         max_epochs, max_time, batch_size: how long, seconds at most, sentences per step; batches hold sentences of like lengths.
         optimizer, learning_rate, schedule, gradient_clip, validation_fraction, patience, device, precision, execution,
             diagnose_every, warm_start, random_state, verbose: see `VAE`.
@@ -102,6 +106,8 @@ class TextVAE(LatentEstimator):
         free_bits_group: int = 1,
         target_rate: float | None = None,
         committed_rate: float = 0.0,
+        batch_norm_mean: float = 0.0,
+        skip: bool = False,
         max_epochs: int = 20,
         max_time: float | None = None,
         batch_size: int = 32,
@@ -128,7 +134,8 @@ class TextVAE(LatentEstimator):
         self.kl_weight, self.kl_warm_up = kl_weight, kl_warm_up
         self.kl_annealing, self.kl_cycles = kl_annealing, kl_cycles
         self.free_bits, self.free_bits_group, self.target_rate = free_bits, free_bits_group, target_rate
-        self.committed_rate, self.diagnose_every = committed_rate, diagnose_every
+        self.committed_rate, self.batch_norm_mean, self.skip = committed_rate, batch_norm_mean, skip
+        self.diagnose_every = diagnose_every
         self.max_epochs, self.max_time, self.batch_size = max_epochs, max_time, batch_size
         self.optimizer, self.learning_rate, self.schedule = optimizer, learning_rate, schedule
         self.gradient_clip = gradient_clip
@@ -164,12 +171,15 @@ class TextVAE(LatentEstimator):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name}={getattr(self, name)} is too small. At least one is needed.")
         encoder, decoder = self._networks()
-        likelihood = Conditional(nn.Identity(), Tokens(decoder, n_features), (self.n_latent,))
-        settings = SimpleNamespace(**{**VAE().get_params(deep=False), **self.get_params(deep=False)})
+        given = {**VAE().get_params(deep=False), **self.get_params(deep=False)}
+        settings = SimpleNamespace(**given, n_features_in_=n_features)
         latent = with_committed_rate(settings, make_latent(settings))
+        encoder = with_normalised_mean(settings, encoder)
+        decoder = SkipDecoder(decoder) if self.skip else decoder
+        likelihood = Conditional(nn.Identity(), Tokens(decoder, n_features), (self.n_latent,))
         q = Amortized(Conditional(encoder, latent.family, (n_features,), joint=True))
         model = LatentVariableModel(StandardNormal(self.n_latent), likelihood)
-        return model, make_learner(settings, q, n_rows)
+        return model, make_learner(settings, q, n_rows, latent.family)
 
     def _callbacks(self, training: Any) -> list[Callable[..., Any]]:
         return collapse_watch(self, training)
@@ -216,7 +226,7 @@ class TextVAE(LatentEstimator):
             X: sentences.
             evidence, n_samples: as for `evidence`.
         """
-        estimate = self.evidence(X, evidence, n_samples)
+        estimate = self.evidence(X, evidence, whole("n_samples", n_samples))
         return exp(-float(estimate.values.sum()) / int(self.n_tokens(X).sum()))
 
     # --- sentences out -----------------------------------------------------------------------------------------
@@ -233,9 +243,7 @@ class TextVAE(LatentEstimator):
         """
         check_is_fitted(self, "fit_")
         choose("how", how, ("greedy", "sample", "beam"))
-        if n_beams < 1:
-            raise ParameterError(f"n_beams={n_beams} is too small. Keep at least one sentence.")
-        z = np.asarray(Z)
+        n_beams, z = whole("n_beams", n_beams), _finite(Z)
         if z.ndim != 2 or z.shape[1] != self._n_features_out:
             raise ParameterError(f"Latents of shape (rows, {self._n_features_out}) were expected; {z.shape} came.")
         like = next(self.model_.parameters())
@@ -273,8 +281,18 @@ class TextVAE(LatentEstimator):
     def interpolate(self, first: str, second: str, n: int = 7, how: str = "greedy") -> list[str]:
         """n sentences on the straight line in z from the posterior mean of one sentence to that of another."""
         ends = self.transform([first, second])
-        share = np.linspace(0, 1, n)[:, None]
+        share = np.linspace(0, 1, whole("n", n))[:, None]
         return self.generate((1 - share) * ends[0] + share * ends[1], how)
+
+
+def _finite(latents: Any) -> np.ndarray:
+    try:
+        z = np.asarray(latents, dtype=np.float64)
+    except (TypeError, ValueError):
+        z = np.array(np.nan)
+    if np.isfinite(z).all():
+        return z
+    raise ParameterError("Latents must be finite numbers; others came. Give rows such as those of `transform`.")
 
 
 @lru_cache(maxsize=4)

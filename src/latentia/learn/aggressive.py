@@ -14,7 +14,11 @@ from .around import Around, require_own_parameters
 from .base import Info, State
 from .checkpoints import named, under
 
-SIDES = ("q", "p", "both")  # who moves: each with an optimiser of its own, as in the paper
+SIDES = (
+    "q",
+    "p",
+    "both",
+)  # who moves: each with an optimiser of its own, so that "both" begins without the others' moments
 
 
 class Aggressive(Around):
@@ -30,7 +34,8 @@ class Aggressive(Around):
         posterior: q(z|x) with parameters of its own.
         window: steps of q whose mean is looked at.
         tolerance: nats per row.
-        max_inner: steps of q before a step of p at most; how often that ended them is reported.
+        max_inner: steps of q before a step of p at most; how often that ended them is reported. Below twice the window
+            nothing is compared, and every inner loop is as long as this.
         mi_every: steps of p from one measurement to the next; None is as many as an epoch has batches.
         mi_tolerance: nats.
         mi_rows: rows that the mutual information is measured on: its ceiling is their logarithm.
@@ -90,7 +95,7 @@ class Aggressive(Around):
         for side in SIDES:  # the weight of the KL belongs to the step, whoever makes it
             handles[side].handles |= shared
         numbers: dict[str, Any] = {"aggressive": True, "inner": 0, "previous": None, "moves": 0, "inner_steps": 0}
-        numbers |= {"capped": 0, "information": None, "ceiling": None, "ended": None}
+        numbers |= {"cut": False, "capped": 0, "information": None, "ceiling": None, "ended": None}
         return State(tensors={"gained": torch.zeros((), device=batches.device)}, numbers=numbers, handles=handles)
 
     def step(self, model: Any, batches: Batches, state: State) -> tuple[State, Info]:
@@ -102,7 +107,11 @@ class Aggressive(Around):
             self._look_at_gain(state, info)
             return state, info
         state, info = self._move("p", model, batches, state)
-        numbers.update(inner=0, previous=None, moves=numbers["moves"] + 1)
+        counts = {
+            "inner_steps": numbers["inner_steps"] - numbers["inner"],
+            "capped": numbers["capped"] + numbers["cut"],
+        }
+        numbers.update(counts, inner=0, cut=False, previous=None, moves=numbers["moves"] + 1)
         if numbers["moves"] % (self.mi_every or batches.per_epoch) == 0:
             self._look_at_information(model, batches, state)
         return state, info
@@ -119,7 +128,7 @@ class Aggressive(Around):
         return state, info
 
     def _look_at_gain(self, state: State, info: Info) -> None:
-        """Whether q has caught up; `inner` counts its steps, and is -1 when it is p's turn."""
+        """Whether q has caught up; `inner` counts its steps, with a minus when it is p's turn."""
         assert info.loss is not None
         numbers, gained = state.numbers, state.tensors["gained"]
         gained -= info.loss
@@ -130,11 +139,9 @@ class Aggressive(Around):
             over = numbers["previous"] is not None and not mean > numbers["previous"] + self.tolerance
             numbers["previous"] = mean
             gained.zero_()
-        if not over and numbers["inner"] >= self.max_inner:
-            over, numbers["capped"] = True, numbers["capped"] + 1
-        if over:
-            numbers["inner_steps"] += numbers["inner"]
-            numbers["inner"] = -1
+        numbers["cut"] = not over and numbers["inner"] >= self.max_inner
+        if over or numbers["cut"]:
+            numbers["inner"] *= -1
             gained.zero_()
 
     def _look_at_information(self, model: Any, batches: Batches, state: State) -> None:
@@ -159,9 +166,13 @@ class Aggressive(Around):
 
     def finish(self, model: Any, state: State, history: list[dict[str, Any]]) -> str:
         numbers, first = state.numbers, super().finish(model, state, history)
-        mean = numbers["inner_steps"] / max(1, numbers["moves"])
-        said = [first, f"Aggressive training: {numbers['moves']} steps of p, each after {mean:.1f} of q."]
-        if numbers["capped"]:
+        said = [first, self._moves_in_words(numbers)]
+        if numbers["capped"] and self.max_inner < 2 * self.window:
+            said.append(
+                f"Whether q had caught up is not known: two windows of {self.window} steps do not fit into max_inner="
+                f"{self.max_inner}, which ended every inner loop. Use max_inner={2 * self.window} or more, or a smaller window."
+            )
+        elif numbers["capped"]:
             said.append(f"In {numbers['capped']} of them q was still gaining after max_inner={self.max_inner} steps.")
         if numbers["ended"] is not None:
             said.append(
@@ -171,6 +182,12 @@ class Aggressive(Around):
         else:
             said.append("It had not ended: the mutual information was still rising, or not measured yet. Train longer.")
         return " ".join(said).strip()
+
+    def _moves_in_words(self, numbers: dict[str, Any]) -> str:
+        moves, alone = numbers["moves"], abs(numbers["inner"])
+        if not moves:
+            return f"Aggressive training: q made {alone} {'step' if alone == 1 else 'steps'}, and p none."
+        return f"Aggressive training: {moves} {'step' if moves == 1 else 'steps'} of p, each after {numbers['inner_steps'] / moves:.1f} of q."
 
     def snapshot(self, state: State) -> State:
         tensors, numbers = dict(state.tensors), dict(state.numbers)

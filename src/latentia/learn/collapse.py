@@ -1,72 +1,41 @@
 """Whether a fit's latents came to carry nothing, in plain words, with what is most likely to help for this model."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
 
-from ..families import Normal
+from ..batch import Batch, Batches
+from ..bounds.evaluate import evaluating
+from ..distributions import draw, kl
+from ..posteriors import Absent, BestPoint, Exact, MeanField, Point
+from ..processes import whole_of
+from ..randomness import Stream, row_noise
+from .cures import cures_for, cures_in_words, explains_itself
+
+if TYPE_CHECKING:
+    from .loop import Loop
+
+__all__ = ["collapse_status", "collapse_words", "cures_for", "cures_in_words", "explains_itself", "has_own_q"]
 
 COLLAPSED = 0.1  # nats per row
-FEW_STEPS = 200  # after which the KL of a q that began at the prior may still be on its way up
+ROWS, ROWS_THAT_MOVE = 500, 100  # that are looked at; fewer where each row's q takes steps of its own
+DRAWS = 16  # of z for each, where the KL has no closed form
 
 
-class Cure(NamedTuple):
-    """One thing to try: the argument, and why here."""
+def has_own_q(posterior: nn.Module) -> bool:
+    """Whether q is something else than what p says it is, and a distribution: only then can it fall back to the prior.
 
-    what: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.what} ({self.why})"
-
-
-def cures_for(model: nn.Module, learner: Any, steps: int) -> list[Cure]:
-    """What helps against collapse, the most likely first; what is in use already is left out.
-
-    Arguments:
-        model, learner: of the fit.
-        steps: that it took.
-
-    Sources: He et al., "Lagging inference networks", 2019; Bowman et al., 2016; Kingma et al., 2016; Lucas et al., "Don't
-    blame the ELBO", 2019, for the noise scale.
-
-    >>> from latentia.learn import AmortizedVI, Objective
-    >>> from latentia.posteriors import Exact
-    >>> print(*cures_for(nn.Identity(), AmortizedVI(Exact(), objective=Objective(kl_weight=4.0)), 2000)[:1])
-    kl_weight=1 (it is 4, and a KL that costs more than its due is avoided)
+    >>> has_own_q(Exact())
+    False
     """
-    return list(_cures(model, learner, steps))
-
-
-def _cures(model: nn.Module, learner: Any, steps: int) -> Iterator[Cure]:
-    objective = getattr(learner, "objective", None)
-    family = getattr(getattr(model, "conditional", None), "family", None)
-    if objective is not None and objective.kl_weight > 1:
-        yield Cure("kl_weight=1", f"it is {objective.kl_weight:g}, and a KL that costs more than its due is avoided")
-    if steps < FEW_STEPS:
-        yield Cure("more epochs", f"there were only {steps} steps, and q begins near the prior")
-    if explains_itself(model) and getattr(learner, "name", "") != "aggressive":
-        yield Cure(
-            "learner='aggressive'", "the likelihood explains each cell by the cells before it, so the encoder lags"
-        )
-    if isinstance(family, Normal) and family.scale in ("one", "per-feature"):
-        yield Cure("noise=0.1, or smaller", "a learnt noise that began wide takes over what z should explain")
-    if objective is not None and not objective.warm_up:
-        yield Cure(f"kl_warm_up={max(round(steps, -2), FEW_STEPS) // 4}", "z is found before its KL has its full price")
-    if objective is not None and not objective.is_priced:
-        yield Cure("free_bits=0.5", "the first half nat of each unit costs nothing")
-    yield Cure("batch_norm_mean=0.6", "the spread of the posterior means is fixed")
-    yield Cure("skip=True", "z enters every layer of the decoder")
-
-
-def explains_itself(model: nn.Module) -> bool:
-    """Whether the likelihood is autoregressive, so that it can do without z."""
-    return isinstance(getattr(getattr(getattr(model, "conditional", None), "family", None), "network", None), nn.Module)
+    return not isinstance(posterior, Exact | MeanField | Point | BestPoint | Absent)
 
 
 def collapse_words(model: nn.Module, learner: Any, kl: float, steps: int) -> str:
-    """A sentence about a KL that is next to nothing, with the two cures most likely to help; else empty.
+    """Sentences about a KL that is next to nothing, with the two cures most likely to help; else empty.
 
     Arguments:
         model, learner: of the fit.
@@ -75,17 +44,70 @@ def collapse_words(model: nn.Module, learner: Any, kl: float, steps: int) -> str
     """
     if not kl < COLLAPSED:
         return ""
-    first, second = cures_for(model, learner, steps)[:2]
-    return (
-        f"Posterior collapse: the KL is {max(kl, 0.0):.2g} nats per row, so that z says next to nothing about x. Most likely to "
-        f"help here: {first}, or {second}. Where the cells of x have nothing in common, it is as it should be."
-    )
+    says = f"Posterior collapse: the KL is {max(kl, 0.0):.2g} nats per row, so that z says next to nothing about x."
+    natural = "Where the cells of x have nothing in common, it is as it should be."
+    return " ".join(filter(None, (says, cures_in_words(model, learner, steps), natural)))
 
 
-def collapse_status(model: nn.Module, learner: Any, history: list[dict[str, Any]], steps: int) -> str:
-    """`collapse_words` for the last KL of the history, of held-out rows where there are some; empty without an encoder."""
-    learnt = any(p.requires_grad for p in learner.posterior.parameters())
-    rows = [row for row in history if "kl" in row and row["split"] in ("train", "validation")]
-    if not learnt or not rows or not learner.has_bound:
+def collapse_status(loop: "Loop") -> str:
+    """What a fit that ended says of the KL of the weights that it kept; empty where q has nothing of its own."""
+    learner = loop.learner
+    if not learner.has_bound or not has_own_q(loop.posterior) or not {"kl", "log_weight"} & set(learner.bound.names):
         return ""
-    return collapse_words(model, learner, rows[-1]["kl"], steps)
+    found, objective = kept_kl(loop), getattr(learner, "objective", None)
+    words = collapse_words(loop.model, learner, found, loop.state.step)
+    if objective is None or objective.target_rate is None:
+        return words
+    return f"The weights that were kept have a KL of {max(found, 0.0):.2g} nats per row. {words}".strip()
+
+
+def kept_kl(loop: "Loop") -> float:
+    """KL of the weights that were kept, nats per row: of the held-out rows then, or measured once, for what an epoch averaged
+    while it learnt may be long past."""
+    step = loop.state.step if loop.best is None else loop.stopping.best_step
+    splits = ("validation", "train") if getattr(loop.posterior, "moves_rows", False) else ("validation",)
+    known = {row["split"]: row["kl"] for row in loop.history if row["step"] == step and "kl" in row}
+    for split in splits:
+        if split in known:
+            return known[split]
+    rows = loop.batches if loop.validation is None else loop.validation
+    with loop.stream.outside(), Stream(loop.seed, rows.device):
+        return measured_kl(loop.model, loop.posterior, rows, loop.seed)
+
+
+def measured_kl(model: nn.Module, posterior: nn.Module, batches: Batches, seed: int) -> float:
+    """Weighted mean KL(q(z|x) || p(z)) over some hundred of the rows, nats; the position in them is left where it is.
+
+    >>> from latentia.batch import TensorBatches
+    >>> from latentia.models import ProbabilisticPCA
+    >>> rows = TensorBatches(torch.zeros(9, 3), dtype=torch.float64)
+    >>> measured_kl(ProbabilisticPCA(3, 1), Exact(), rows, 0) > 0
+    True
+    """
+    most = ROWS_THAT_MOVE if getattr(posterior, "moves_rows", False) else ROWS
+    total = torch.zeros(2, dtype=torch.float64, device=batches.device)
+    with evaluating(model, posterior):
+        for batch in _some(whole_of(batches), most):
+            with row_noise(batch.x, seed):
+                found = _divergence(posterior(batch, model), model.prior())  # type: ignore[operator]
+            total += torch.stack([batch.weighted_sum(found.double()), batch.total_weight().double()])
+    return float(total[0] / total[1])
+
+
+def _some(batches: Batches, most: int) -> Iterator[Batch]:
+    """Rows as an epoch begins to deal them out, which is no order of the data's own."""
+    position, left = batches.position, min(most, batches.n_rows)
+    batches.seek({**position, "row": 0})
+    while left > 0:
+        batch = next(batches)
+        yield batch.pick(slice(0, left))
+        left -= len(batch)
+    batches.seek(position)
+
+
+def _divergence(q: Distribution, p: Distribution) -> Tensor:
+    try:
+        return kl(q, p)
+    except NotImplementedError:
+        z = draw(q, DRAWS)
+        return (q.log_prob(z) - p.log_prob(z)).mean(0)

@@ -6,11 +6,13 @@ from typing import Any
 
 from ..data import Dataset
 from ..errors import AbilityError
-from ..evidence import Diagnosis, diagnose
 from ..learn import Adversarial
-from ..learn.collapse import collapse_words, cures_for
 from ..learn.games.diagnosis import diagnose as diagnose_game
+from ..learn.games.settings import used_by
+from ..learn.goals import has_own_goals
+from .curve_words import BOUNDS
 from .doctor_data import values
+from .doctor_latents import latents
 from .findings import Finding, worst
 from .text_sections import is_text, make_text_view
 from .view import Part, make_view
@@ -18,7 +20,7 @@ from .view import Part, make_view
 __all__ = ["Finding", "examine", "worst"]
 
 ROWS = 500  # that are looked at
-LAG_STEPS = 100
+KEPT = "The weights are those of the best held-out bound, at step "  # of a fit's status
 
 
 def examine(estimator: Any, dataset: Dataset, *, n_samples: int = 128, lag: bool = True) -> list[Finding]:
@@ -37,7 +39,7 @@ def examine(estimator: Any, dataset: Dataset, *, n_samples: int = 128, lag: bool
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _ending(estimator),
         lambda: _game(estimator),
-        lambda: _latents(estimator, rows, lag),
+        lambda: latents(estimator, rows, lag),
         lambda: _objective(estimator),
         lambda: values(estimator, view, rows),
         lambda: _weights(estimator, rows, n_samples),
@@ -69,65 +71,11 @@ def _game(estimator: Any) -> Iterator[Finding]:
     learner = estimator.learner_
     if not isinstance(learner, Adversarial):
         return
-    seen = diagnose_game(estimator.fit_.history, pack=learner.pack, r1=learner.penalties.r1)
+    seen = diagnose_game(estimator.fit_.history, used_by(learner))
     for sentence in seen:
         yield Finding("game", "trouble", sentence)
     if not seen:
         yield Finding("game", "fine", "Neither collapse nor a critic that has won, nor circles, nor divergence.")
-
-
-# --- the latents ---------------------------------------------------------------------------------------------------
-
-
-def _latents(estimator: Any, rows: Part, lag: bool) -> Iterator[Finding]:
-    model, q = estimator.model_, estimator.posterior_
-    if not getattr(model, "latent_shape", ()) or not _is_learnt(q):
-        return
-    x = estimator._seen(rows.x)[1]
-    try:
-        found = diagnose(model, q, x, lag_steps=LAG_STEPS if lag else 0, seed=int(estimator.seed_))
-    except AbilityError:
-        try:
-            found = diagnose(model, q, x, seed=int(estimator.seed_))
-        except (AbilityError, NotImplementedError):
-            return
-    yield _collapse(estimator, found)
-    if found.lag is not None:
-        yield _lag(found)
-
-
-def _is_learnt(posterior: Any) -> bool:
-    return next(posterior.parameters(), None) is not None
-
-
-def _collapse(estimator: Any, found: Diagnosis) -> Finding:
-    units = len(found.activity)
-    numbers = {key: value for key, value in found.as_dict().items() if key != "lag"}
-    says = (
-        f"KL {found.kl:.2f} nats per row; {found.active_units} of {units} units active; z carries "
-        f"{found.mutual_information:.2f} nats about x (at most {found.ceiling:.2f} could show from {found.rows} rows)."
-    )
-    words = collapse_words(estimator.model_, estimator.learner_, found.kl, estimator.fit_.steps)
-    if words:
-        return Finding("collapse", "trouble", words, numbers)
-    if found.active_units == 0:
-        first, second = cures_for(estimator.model_, estimator.learner_, estimator.fit_.steps)[:2]
-        text = f"{says} No unit differs from row to row: z is not used. Most likely to help here: {first}, or {second}."
-        return Finding("collapse", "trouble", text, numbers)
-    if found.active_units <= units / 2:
-        return Finding(
-            "collapse", "look", f"{says} The idle ones are not needed: try n_latent={found.active_units}.", numbers
-        )
-    return Finding("collapse", "fine", says, numbers)
-
-
-def _lag(found: Diagnosis) -> Finding:
-    assert found.lag is not None
-    text = f"Refining each row's q by itself would raise its bound by {found.lag:.2f} nats."
-    if found.lag > max(0.5, 0.2 * found.kl):
-        text += " The encoder lags: try learner='semi-amortized' or 'aggressive', a larger encoder, or more epochs."
-        return Finding("encoder", "look", text, {"lag": found.lag})
-    return Finding("encoder", "fine", text, {"lag": found.lag})
 
 
 # --- the objective -------------------------------------------------------------------------------------------------
@@ -148,6 +96,10 @@ def _objective(estimator: Any) -> Iterator[Finding]:
         yield Finding(
             "objective", "look", "A game moved the weights beside the bound, so that they do not maximise it."
         )
+    elif has_own_goals(estimator.learner_):
+        name, bound = estimator.learner_.name, BOUNDS.get(type(estimator.learner_.bound), "ELBO")
+        text = f"{name} has goals of its own, which are not the bound; what is reported, and chooses the weights, is the {bound}."
+        yield Finding("objective", "fine", text)
     else:
         yield Finding("objective", "fine", "It was the bound itself at the end.")
 
@@ -176,13 +128,13 @@ def _fitted(estimator: Any) -> Iterator[Finding]:
     held_out = [row["bound"] for row in history if row["split"] == "validation"]
     if len(train) < 2:
         return
-    found = [*_over(train, held_out), *_under(estimator, held_out or train)]
+    found = [*_over(estimator, train, held_out), *_under(estimator, held_out or train)]
     yield from found
     if not found:
         yield Finding("fit", "fine", "The bound has levelled off, and rows held out did not fall behind.")
 
 
-def _over(train: list[float], held_out: list[float]) -> Iterator[Finding]:
+def _over(estimator: Any, train: list[float], held_out: list[float]) -> Iterator[Finding]:
     if len(held_out) < 2:
         return
     best, fell, gap = max(held_out), max(held_out) - held_out[-1], train[-1] - held_out[-1]
@@ -191,9 +143,21 @@ def _over(train: list[float], held_out: list[float]) -> Iterator[Finding]:
     if gap > 0.5 and fell > 0.05 * rise and fell > 0.25 * gap:
         text = (
             f"Over-fitted: the held-out bound fell by {fell:.2f} nats from its best, and is {gap:.2f} below the learning rows'. "
-            "The best weights were kept if patience was set; fewer units or more rows would help."
+            f"{_kept(estimator.fit_.status)}; fewer units or more rows would help."
         )
         yield Finding("fit", "look", text, numbers)
+
+
+def _kept(status: str) -> str:
+    """Which weights a fit ended with.
+
+    >>> _kept("Reached max_epochs=9. The weights are those of the best held-out bound, at step 12.")
+    'The best weights were kept, those of step 12'
+    """
+    _, kept, step = status.partition(KEPT)
+    return (
+        f"The best weights were kept, those of step {step.partition('.')[0]}" if kept else "The last weights were kept"
+    )
 
 
 def _under(estimator: Any, curve: list[float]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..evidence import Units
 from ..explore.plots import evidence_chart, learning_curve, units_chart
+from .curve_words import curve_name, curve_words, parts_of_curve
 from .numbers import KIND, SIGN, Scored, best_held_out, has_bits
 from .page import Section, Table, number, picture, plural, sentences
 from .view import HELD_OUT, View, latent_size
@@ -119,41 +120,15 @@ def learning_section(view: View) -> Section:
     title = "Learning"
     if not history:
         return Section("learning", title, text=("No learning curve was kept: the fit ended before its first epoch.",))
-    parts = [p for p in ("reconstruction", "kl", "penalty") if any(p in row for row in history)]
-    parts = [p for p in parts if p != "penalty" or any(row.get(p) for row in history)]
-    curve = learning_curve(history, parts, _bound_name(view, parts))
-    chart = picture(curve, "Learning curve: the bound and its parts over epochs.", _curve_words(view))
-    text = sentences(_bound_words(view, parts), _warm_up_words(history))
+    parts, name = parts_of_curve(history), curve_name(view.estimator)
+    alt = f"Learning curve over epochs: {', '.join((name, *parts))}."
+    chart = picture(learning_curve(history, parts, name), alt, _curve_words(view))
+    text = sentences(*curve_words(view.estimator, parts), _warm_up_words(history))
     read = (
         "Each epoch is one pass over the rows. The curve should rise and then level off. Where held-out rows (blue) fall "
         "while the learning rows (grey) still rise, the model has begun to learn its rows by heart."
     )
     return Section("learning", title, read, text, (chart,))
-
-
-def _bound_name(view: View, parts: Sequence[str]) -> str:
-    if not view.estimator.model_.is_density:
-        return "objective (no bound)"
-    return "bound" if "kl" in parts else "log p(x)"
-
-
-def _bound_words(view: View, parts: Sequence[str]) -> str:
-    if not view.estimator.model_.is_density:
-        return (
-            "The likelihood of this model is a reconstruction error and no probability density: the curve is its "
-            "objective in nats, and says nothing about log p(x)."
-        )
-    if "kl" in parts:
-        return (
-            "The bound is the reconstruction term minus the KL term. Reconstruction says how well z explains the row; "
-            "KL is what z costs, the nats by which its distribution for a row departs from the prior."
-        )
-    penalty = (
-        " The penalty is what the prior over the parameters adds; the sum of both never falls."
-        if "penalty" in parts
-        else ""
-    )
-    return f"The curve is the mean log p(x) of the rows, exact for this model, as the parameters stood.{penalty}"
 
 
 def _warm_up_words(history: Sequence[dict[str, Any]]) -> str:
