@@ -88,6 +88,7 @@ def test_what_a_refusal_advises_is_taken(
 def test_learners_are_compared_at_equal_time(table: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit(table, "amortized", "one") == 0
     assert fit(table, "wake-sleep", "two", "--max-epochs", "4") == 0
+    assert fit(table, "reweighted-wake-sleep", "three", "--learner-options", "n_samples=3") == 0
     capsys.readouterr()
     assert main(["compare", "one", "two", "--on", table, "--samples", "4", "--json"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
@@ -95,5 +96,11 @@ def test_learners_are_compared_at_equal_time(table: str, capsys: pytest.CaptureF
     then = [run["at_equal_time"] for run in runs]
     assert then[0]["within"] == then[1]["within"] <= min(run["seconds"] for run in runs)
     assert all(row["seconds"] is None or row["seconds"] <= row["within"] for row in then)
+    assert [row["kind"] for row in then] == ["ELBO", "ELBO"]
     assert main(["compare", "one", "two", "--on", table, "--samples", "4"]) == 0
-    assert "seconds of learning" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "seconds of learning" in said
+    assert "not of one kind" not in said
+    assert main(["compare", "one", "three", "--on", table, "--samples", "4"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not of one kind (ELBO, IW (k = 3))" in said

@@ -4,7 +4,13 @@ from typing import Any
 
 from rich.table import Table
 
+from ..bounds import Elbo
 from ..fitted import Fit
+
+OTHER_BOUNDS = (
+    "Warning: these bounds are not of one kind ({}), so that one may lie above another where the model is no better. Compare "
+    "log p(x) in the table before."
+)
 
 
 def at_equal_time(fits: list[Fit]) -> list[dict[str, Any]]:
@@ -42,14 +48,26 @@ def equal_time_table(rows: list[dict[str, Any]]) -> Table:
     which = "held-out rows" if first["split"] == "validation" else "the rows learnt from"
     title = f"Bound after {first['within']:.1f} seconds of learning, on {which} of each run, nats per row"
     table = Table(title=title, title_justify="left")
-    for column in ("run", "learner", "bound", "epochs by then", "seconds in all"):
-        table.add_column(column, justify="left" if column in ("run", "learner") else "right")
+    for column in ("run", "learner", "of which kind", "bound", "epochs by then", "seconds in all"):
+        left = column in ("run", "learner", "of which kind")
+        table.add_column(column, justify="left" if left else "right", overflow="fold")
     for row in rows:
         then = row["at_equal_time"]
         bound = "none yet" if then["bound"] is None else f"{then['bound']:.3f}"
         total = "unknown" if row["seconds"] is None else f"{row['seconds']:.1f}"
-        table.add_row(row["run"], row["learner"], bound, str(then["epoch"]), total)
+        table.add_row(row["run"], row["learner"], then["kind"], bound, str(then["epoch"]), total)
     return table
+
+
+def kind_of(estimator: Any) -> str:
+    """What the bound in a run's history is, by its name."""
+    from ..report.curve_words import curve_name
+
+    bound, name = estimator.learner_.bound, curve_name(estimator)
+    if name == "bound":
+        return "ELBO" if isinstance(bound, Elbo) or "kl" in getattr(bound, "names", ()) else name
+    short = {"importance-weighted bound": "IW", "Renyi bound": "Renyi"}.get(name, name)
+    return f"{short} (k = {bound.n_samples})" if short != name else name
 
 
 def learner_of(estimator: Any) -> str:

@@ -15,7 +15,7 @@ from ..errors import DataError, RunError
 from ..estimators import load_latent as load_run
 from ..fitted import read_record
 from .closing import bits
-from .equal_time import at_equal_time, equal_time_table, learner_of, seconds_of
+from .equal_time import OTHER_BOUNDS, at_equal_time, equal_time_table, kind_of, learner_of, seconds_of
 from .output import check_target, write_array, write_blocks, write_values
 from .showing import SIGN, estimate_table, facts_table, perplexities, print_json, waiting
 from .sources import in_memory, read, size
@@ -206,7 +206,10 @@ def run_compare(
     best = max(found, key=lambda pair: pair[1].mean)[1]
     rows = [{"run": str(run), **e.as_dict(), **_difference(e, best)} for run, e in found]
     for row, estimator, then in zip(rows, estimators, at_equal_time([e.fit_ for e in estimators])):
+        then["kind"] = kind_of(estimator)
         row |= {"learner": learner_of(estimator), "seconds": seconds_of(estimator.fit_), "at_equal_time": then}
+    kinds = dict.fromkeys(row["at_equal_time"]["kind"] for row in rows if row["at_equal_time"]["bound"] is not None)
+    told += [OTHER_BOUNDS.format(", ".join(kinds))] * (len(kinds) > 1)
     if as_json:
         print_json({"on": on, "runs": rows, **({"warnings": told} if told else {})})
         return 0
