@@ -208,7 +208,7 @@ def run_compare(
     for row, estimator, then in zip(rows, estimators, at_equal_time([e.fit_ for e in estimators])):
         then["kind"] = kind_of(estimator)
         row |= {"learner": learner_of(estimator), "seconds": seconds_of(estimator.fit_), "at_equal_time": then}
-    kinds = dict.fromkeys(row["at_equal_time"]["kind"] for row in rows if row["at_equal_time"]["bound"] is not None)
+    kinds = dict.fromkeys(row["at_equal_time"]["kind"] for row in rows)
     told += [OTHER_BOUNDS.format(", ".join(kinds))] * (len(kinds) > 1)
     if as_json:
         print_json({"on": on, "runs": rows, **({"warnings": told} if told else {})})
