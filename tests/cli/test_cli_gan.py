@@ -159,8 +159,8 @@ def test_a_narrow_terminal_cuts_no_number(run: Path, table: Path, capsys: Any, m
     assert main(asked) == 0
     said = capsys.readouterr().out
     for number in (
-        f">= {found['log_prob']['mean']:.1f} ",
-        f"± {found['log_prob']['row_error']:.1f} ",
+        f">= {found['log_prob']['mean']:.2f} ",
+        f"± {found['log_prob']['row_error']:.2f} ",
         f"{found['kernel']:.4f}",
     ):
         assert number in said

@@ -169,7 +169,7 @@ def _table(rows: list[dict[str, Any]], data: str, extractor: str) -> Table:
     for column in ("Frechet", "kernel", "precision", "recall", "coverage"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        cells = [f"{row['frechet']:.2f}", f"{row['kernel']:.4f}"]
+        cells = [f"{row['frechet']:.4g}", f"{row['kernel']:.4f}"]
         cells += [f"{row[name]:.3f}" for name in ("precision", "recall", "coverage")]
         table.add_row(row["run"], row["learner"], *cells)
     return table
@@ -186,8 +186,8 @@ def _evidence_table(rows: list[dict[str, Any]], noise: float) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         e = row["log_prob"]
-        errors = [f"± {nats(e[name], 1)}" for name in ("mc_error", "row_error")]
-        table.add_row(row["run"], row["learner"], f"{SIGN[e['kind']]} {nats(e['mean'], 1)}", *errors)
+        errors = [f"± {nats(e[name], 2)}" for name in ("mc_error", "row_error")]
+        table.add_row(row["run"], row["learner"], f"{SIGN[e['kind']]} {nats(e['mean'], 2)}", *errors)
     return table
 
 
