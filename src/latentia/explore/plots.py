@@ -36,7 +36,7 @@ def learning_curve(history: Sequence[dict[str, Any]], parts: Sequence[str], name
     titles = {"bound": name, "kl": "KL"}
     for ax, key in zip(axes, names):
         _curve(ax, history, key)
-        ax.set_title(plain(titles.get(key, key.replace("_", " "))))
+        ax.set_title(plain(titles.get(key, key.replace("_", " ")), 32))
         ax.set_xlabel("epoch")
     axes[0].set_ylabel("nats per row")
     _mark_best(axes[0], history)
