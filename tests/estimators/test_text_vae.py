@@ -84,8 +84,12 @@ def test_saved_and_loaded_is_the_same(fitted: TextVAE, tmp_path: Path) -> None:
     assert again.sample(4) == fitted.sample(4)
 
 
-def test_a_run_that_was_cut_ends_with_the_same_bits(tmp_path: Path) -> None:
-    options = {**SMALL, "max_epochs": 4, "word_dropout": 0.3}
+ROWS = {"learner": "svi", "learner_options": {"row_steps": 2, "infer_steps": 25, "check_steps": 5}}
+
+
+@pytest.mark.parametrize("learner", [{}, ROWS], ids=["amortized", "svi"])
+def test_a_run_that_was_cut_ends_with_the_same_bits(tmp_path: Path, learner: dict) -> None:
+    options = {**SMALL, **learner, "max_epochs": 4, "word_dropout": 0.3}
     whole = TextVAE(**options).fit(LINES, run=tmp_path / "whole")
     cut = TextVAE(**{**options, "max_epochs": 2}).fit(LINES, run=tmp_path / "cut")
     again = TextVAE(**options).fit(LINES, run=tmp_path / "cut", resume=True)
