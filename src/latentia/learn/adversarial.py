@@ -1,5 +1,6 @@
 """Adversarial learning: a critic tells samples from rows, and the model learns to leave it nothing to tell."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -271,6 +272,12 @@ class Adversarial(Learner):
             f"{what} stopped being a finite number at step {state.step + 1}. Try a smaller learning_rate, r1=1 (a penalty on the "
             "critic's slope), or a critic with spectral normalisation."
         )
+
+    def as_measured(self, model: Any, state: State) -> AbstractContextManager[Any]:
+        return self.average.shown(model, state.tensors)
+
+    def of_kept(self) -> str:
+        return self.average.of_kept()
 
     def rescue(self, model: Any, state: State) -> int:
         self.shown = shown_of(state.tensors)

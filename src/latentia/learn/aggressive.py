@@ -14,11 +14,8 @@ from .around import Around, require_own_parameters
 from .base import Info, State
 from .checkpoints import named, under
 
-SIDES = (
-    "q",
-    "p",
-    "both",
-)  # who moves: each with an optimiser of its own, so that "both" begins without the others' moments
+# Who moves: each with an optimiser of its own, so that "both" begins without the others' moments.
+SIDES = ("q", "p", "both")
 
 
 class Aggressive(Around):

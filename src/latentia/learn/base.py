@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +110,14 @@ class Learner(ABC):
         """What to say where an epoch's numbers are not finite."""
         batch = next(iter(batches.in_order()))
         return NonFiniteError(explain(model, self.posterior, self.bound, batch, state.step - 1, processes_of(batches)))
+
+    def as_measured(self, model: Any, state: State) -> AbstractContextManager[Any]:
+        """Inside, the model is as `evaluate` sees it, for learners that keep other weights to be used."""
+        return nullcontext()
+
+    def of_kept(self) -> str:
+        """A sentence about weights of an earlier step, to follow another."""
+        return ""
 
     def rescue(self, model: Any, state: State) -> int:
         """After a loss that is no number: give the model its last good weights; the step that they are of."""

@@ -24,7 +24,6 @@ from .base import Info, Learner, State
 from .checkpoints import save_checkpoint, shared_checkpoint
 from .collapse import collapse_status
 from .exact_history import exact_log_prob
-from .games.keeping import as_measured, averaged
 from .guard import all_finite, out_of_memory
 from .limits import Limits, Progress
 from .profile import Profile
@@ -230,7 +229,7 @@ class Loop:
             return
         self.held_out = means["bound"]
         if self.stopping.update(means["bound"], self.state.step) and self.limits.restore_best:
-            with as_measured(self.learner, self.model, self.state):
+            with self.learner.as_measured(self.model, self.state):
                 tensors = module_tensors(self.model, self.posterior)
                 self.best = {name: value.detach().clone() for name, value in tensors.items()}
 
@@ -269,7 +268,7 @@ class Loop:
             load_modules(self.best, self.model, self.posterior, Path("memory"))
             self.state.handles["restored"] = True
             best = f"The weights are those of the best held-out bound, at step {self.stopping.best_step}."
-            self.status = f"{self.status} {best}{averaged(self.learner)}"
+            self.status = f"{self.status} {best} {self.learner.of_kept()}".strip()
         self.status = f"{self.status} {self.learner.finish(self.model, self.state, self.history)}".strip()
         if self.signal:
             return
@@ -278,7 +277,7 @@ class Loop:
     def _fail(self, error: NonFiniteError) -> NoReturn:
         """Raise it, with the last good weights where there are some."""
         step = self._last_good()
-        kept = f"The weights are those of step {step}.{averaged(self.learner)}"
+        kept = f"The weights are those of step {step}. {self.learner.of_kept()}".strip()
         self.status = f"{error} {kept if step else 'Nothing had been learnt before.'}"
         told = NonFiniteError(self.status)
         if step:

@@ -63,6 +63,12 @@ class Average:
             if self.decay:
                 _copy(kept, model)
 
+    def of_kept(self) -> str:
+        """A sentence about weights of an earlier step, to follow another; empty where nothing is averaged."""
+        return (
+            f"The generator's are averaged over the steps before it, with decay {self.decay:g}." if self.decay else ""
+        )
+
     def _of(self, model: nn.Module, tensors: dict[str, Tensor]) -> list[Tensor]:
         return [tensors[f"average.{name}"] for name, _ in model.named_parameters()]
 

@@ -55,9 +55,8 @@ def missed(real: Tensor, fake: Tensor, k: int = NEIGHBOURS, weight: Tensor | Non
         return 0.0
     y = rounded(y, x)
     radius = _distance(x, x[_neighbour(x, k, weight)])
-    alone = (
-        ~(_distance(x, y[torch.cdist(x, y).argmin(1)]) <= radius)
-    ).double()  # a sample that is no number is near nothing
+    near = _distance(x, y[torch.cdist(x, y).argmin(1)]) <= radius  # a sample that is no number is near nothing
+    alone = (~near).double()
     share = x.new_ones(len(x)) if weight is None else weight.double()
     return float((share * alone).sum() / share.sum())
 

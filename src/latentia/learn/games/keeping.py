@@ -1,9 +1,6 @@
-"""What is kept of a game while it runs: weights to go back to, and the averages by which it is measured."""
+"""Weights of a game to go back to, kept while it runs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -32,25 +29,6 @@ def go_back(model: nn.Module, posterior: nn.Module, state: State, average: Avera
         load_modules(tensors, model, posterior, Path("memory"))
         average.take(model, tensors)
     return step
-
-
-@contextmanager
-def as_measured(learner: Any, model: nn.Module, state: State) -> Iterator[None]:
-    """Inside, the model is as it is evaluated: with its averages, where the learner keeps some."""
-    average = getattr(learner, "average", None)
-    if not isinstance(average, Average):
-        yield
-        return
-    with average.shown(model, state.tensors):
-        yield
-
-
-def averaged(learner: Any) -> str:
-    """A sentence about weights of an earlier step, to follow another; empty where the learner keeps no averages."""
-    average = getattr(learner, "average", None)
-    if not isinstance(average, Average) or not average.decay:
-        return ""
-    return f" The generator's are averaged over the steps before it, with decay {average.decay:g}."
 
 
 def _averages(state: State) -> dict[str, Tensor]:
